@@ -1,0 +1,104 @@
+"""Help texts and the OpenAPI document, both made of the route tables."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from .instance import Instance
+from .routes import Route
+
+Group = tuple[str, Sequence[Route]]
+"""What the paths of some routes begin with, and the routes."""
+
+
+def route_help(base: str, route: Route) -> str:
+    """One route: its URL, its docstring, its options."""
+    lines = [f"{route.method} {base}{'/' if route.pattern and not base.endswith('/') else ''}{route.pattern}"]
+    if route.query is not None:
+        lines[0] += "[?options]"
+    if route.admin:
+        lines[0] += "    (admin)"
+    lines += [f"    {line}".rstrip() for line in route.about.splitlines()]
+    described = [(f"<{name}>", text) for _, name, _, _, text in route.params if text]
+    described += [(o.name, o.about) for o in (route.query.options if route.query else ())]
+    if described:
+        width = max(len(n) for n, _ in described)
+        lines += ["", *(f"        {name:{width}}  {text}" for name, text in described)]
+    return "\n".join(lines).replace("{", "<").replace("}", ">")
+
+
+def type_help(kind: type[Instance], inherited: Sequence[Route]) -> str:
+    """The help text of a datatype."""
+    base = "/api/node/<uuid>/<name>"
+    parts = [f"{kind.typename} (version {kind.type_version})", inspect.getdoc(kind) or ""]
+    parts.append(settings_help(kind))
+    parts += [route_help(base, r) for r in kind.routes]
+    parts.append("Every instance also has:")
+    parts += [route_help(base, r) for r in inherited]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def settings_help(kind: type[Instance]) -> str:
+    """How to make an instance, and its settings."""
+    lines = [
+        "POST /api/repo/<uuid>/instance",
+        f'    {{"typename": "{kind.typename}", "dataname": <name>, ...}} makes an instance. Settings besides',
+        "    versioned, Compression, Checksum and Tags:" if msgspec.structs.fields(kind.Settings) else
+        "    versioned, Compression, Checksum and Tags: none.",
+    ]  # fmt: skip
+    hints = typing.get_type_hints(kind.Settings, include_extras=True)
+    for f in msgspec.structs.fields(kind.Settings):
+        about = next((a.text for a in getattr(hints[f.name], "__metadata__", ()) if hasattr(a, "text")), "")
+        default = "required" if f.required else f"default {msgspec.to_builtins(f.default)}"
+        lines.append(f"        {f.encode_name}  {about} ({default})")
+    return "\n".join(lines)
+
+
+def openapi(groups: Iterable[tuple[str, str, Sequence[Route]]], title: str, version: str) -> dict[str, Any]:
+    """An OpenAPI 3.1 document of (tag, base path, routes)."""
+    paths: dict[str, Any] = {}
+    tags = []
+    for tag, base, routes in groups:
+        tags.append({"name": tag})
+        for route in routes:
+            path = f"{base}/{route.pattern}".rstrip("/") if route.pattern else base
+            paths.setdefault(path, {})[route.method.lower()] = _operation(tag, path, route)
+    info = {"title": title, "version": version}
+    return {"openapi": "3.1.0", "info": info, "tags": tags, "paths": paths}
+
+
+def _operation(tag: str, path: str, route: Route) -> dict[str, Any]:
+    words = [w[1:-1] for w in path.split("/") if w.startswith("{")]
+    known = {name: (param, about) for _, name, param, _, about in route.params}
+    parameters: list[dict[str, Any]] = []
+    for word in words:
+        param, about = known.get(word, (None, _PLACES.get(word, "")))
+        schema = param.schema if param else {"type": "string"}
+        parameters.append({"name": word, "in": "path", "required": True, "schema": schema, "description": about})
+    for o in route.query.options if route.query else ():
+        parameters.append({"name": o.name, "in": "query", "schema": o.param.schema, "description": o.about})
+    if route.admin:
+        parameters.append({"name": "admintoken", "in": "query", "schema": {"type": "string"},
+                           "description": "the server's admin token"})  # fmt: skip
+    out: dict[str, Any] = {
+        "tags": [tag],
+        "operationId": f"{tag}.{route.handler.__name__}",
+        "summary": route.summary,
+        "description": route.about,
+        "parameters": parameters,
+        "responses": {"200": {"description": "done"}, "400": {"description": "refused; the text says why"}},
+    }
+    if route.method in ("POST", "PUT"):
+        out["requestBody"] = {"content": {"application/octet-stream": {}, "application/json": {}}}
+    return out
+
+
+_PLACES = {
+    "uuid": "a version: a UUID, a prefix of one, prefix:branch or prefix:branch~n",
+    "name": "the name of a data instance",
+}

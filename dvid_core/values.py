@@ -1,0 +1,89 @@
+"""Stored values: one codec byte and the payload; an empty value is a tombstone.
+
+Above `INLINE` bytes the key holds a manifest (size, id), and the payload lies in chunks of `CHUNK` bytes under
+`0x04 | instance | id | n`.  Chunks are written before the commit that names them, marked as staged until then, and
+marked for the sweeper by the commit that replaces them: a crash leaves garbage that is found again, never a
+manifest without its chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from .keys import chunk_key
+from .storage.base import Store
+
+INLINE = 64 << 10
+CHUNK = 1 << 20
+TOMBSTONE = b""
+_PLAIN = b"\x00"
+_MANIFEST = b"\x01"
+_READ_AHEAD = 4
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """A large value whose chunks are written, but that no key names yet."""
+
+    id: int
+    size: int
+
+
+def encode(value: bytes | Staged) -> bytes:
+    """The stored form of a small or staged value."""
+    if isinstance(value, Staged):
+        return _MANIFEST + value.id.to_bytes(8, "big") + value.size.to_bytes(8, "big")
+    return _PLAIN + value
+
+
+def manifest_id(raw: bytes | None) -> int | None:
+    """The id of the chunks when `raw` is a manifest, else None."""
+    return int.from_bytes(raw[1:9], "big") if raw and raw[0] == 1 else None
+
+
+class Value:
+    """A value as it was found: its size is known, its bytes are read when asked for."""
+
+    __slots__ = ("_data", "_id", "_instance", "_store", "size")
+
+    def __init__(self, raw: bytes, store: Store, instance: int) -> None:
+        self._store, self._instance = store, instance
+        if raw[0] == 0:
+            self._data: bytes | None = raw[1:]
+            self._id, self.size = 0, len(raw) - 1
+        elif raw[0] == 1:
+            self._data = None
+            self._id, self.size = int.from_bytes(raw[1:9], "big"), int.from_bytes(raw[9:17], "big")
+        else:
+            raise ValueError(f"stored value with unknown codec {raw[0]}")
+
+    @property
+    def inline(self) -> bytes | None:
+        """The payload when it is at hand without a further read."""
+        return self._data
+
+    async def read(self, start: int = 0, stop: int | None = None) -> bytes:
+        """The bytes start <= i < stop; 0 <= start <= stop <= size."""
+        if self._data is not None:
+            return self._data[start:stop]
+        return b"".join([c async for c in self.chunks(start, stop)])
+
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """The same bytes in pieces of at most 1 MiB; only a few of them are in memory at a time."""
+        stop = self.size if stop is None else stop
+        if self._data is not None:
+            if stop > start:
+                yield self._data[start:stop]
+            return
+        at = start
+        while at < stop:
+            first = at // CHUNK
+            last = min((stop - 1) // CHUNK, first + _READ_AHEAD - 1)
+            wanted = [chunk_key(self._instance, self._id, n) for n in range(first, last + 1)]
+            for n, chunk in enumerate(await self._store.get_many(wanted), first):
+                if chunk is None:
+                    raise ValueError("a chunk of a large value is gone: it was replaced while it was read")
+                low, high = at - n * CHUNK, min(stop - n * CHUNK, CHUNK)
+                yield chunk[low:high] if low or high < len(chunk) else chunk
+                at = n * CHUNK + high

@@ -1,0 +1,315 @@
+"""`View`: one data instance seen from one version, with every read resolved along the DAG."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from .dag import Node
+from .errors import BadRequest, MergeConflict
+from .keys import NEWEST, Kind, chunk_key, data_prefix, u32, u64
+from .requests import SYSTEM, Caller
+from .storage.base import Batch
+from .values import CHUNK, INLINE, Staged, Value
+
+if TYPE_CHECKING:
+    from .instance import Instance
+    from .mutation import Edited, Mutation
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+FEW = 8
+"""Below this many versions that wrote a class, their keys are asked for one by one; above, a seek per key."""
+
+
+class Disputed(msgspec.Struct, frozen=True):
+    """Stands for a value that parents of a merge disagree about."""
+
+    versions: tuple[int, ...]
+
+
+Found = Value | Disputed
+
+
+class View:
+    """Reads of `instance` as of `node`; edits go to `node`.
+
+    A tkey is what a `KeyClass` makes.  Unversioned instances have one set of data for all nodes.
+    """
+
+    __slots__ = ("_prefix", "caller", "instance", "node", "version")
+
+    def __init__(self, instance: Instance, node: Node, caller: Caller = SYSTEM) -> None:
+        self.instance, self.node, self.caller = instance, node, caller
+        self.version = node.version if instance.versioned else 0
+        self._prefix = instance.prefix
+
+    @property
+    def uuid(self) -> str:
+        """The UUID of the version."""
+        return self.node.uuid
+
+    def at(self, node: Node) -> View:
+        """The same instance seen from another version."""
+        return View(self.instance, node, self.caller)
+
+    def writers(self, klass: int) -> Sequence[int]:
+        """The versions whose entries of this class can be seen from here, newest first."""
+        return self.instance.writers(klass, self.version)
+
+    # -- single values
+
+    async def raw(self, tkey: bytes) -> bytes | None:
+        """The stored form of the value seen here; None when there is none.  Raises `MergeConflict`."""
+        writers = self.writers(tkey[0])
+        store = self.instance.store
+        key = self._prefix + tkey
+        if len(writers) == 1:
+            return await store.get(key + u32(NEWEST - writers[0])) or None
+        if not writers:
+            return None
+        if len(writers) < FEW:
+            keys = [key + u32(NEWEST - w) for w in writers]
+            entries = [(w, r) for w, r in zip(writers, await store.get_many(keys)) if r is not None]
+        else:
+            start, stop = self._seek(key)
+            entries = await self._nearest(start, stop)
+        return self._settle(tkey, entries)
+
+    def _seek(self, key: bytes) -> tuple[bytes, bytes]:
+        return key + u32(NEWEST - self.version), key + b"\xff\xff\xff\xff\x00"
+
+    async def _nearest(self, start: bytes, stop: bytes) -> list[tuple[int, bytes]]:
+        entries = []
+        async for page in self.instance.store.scan(start, stop):
+            entries += [(NEWEST - int.from_bytes(k[-4:], "big"), r) for k, r in page]
+        return entries
+
+    def _settle(self, tkey: bytes, entries: list[tuple[int, bytes]]) -> bytes | None:
+        raw, rivals = self._resolve(entries)
+        if rivals:
+            raise self.conflict(tkey, rivals)
+        return raw
+
+    def _resolve(self, entries: list[tuple[int, bytes]]) -> tuple[bytes | None, tuple[int, ...]]:
+        """The value that wins among the entries of one tkey, newest first; or the versions that disagree."""
+        if not entries:
+            return None, ()
+        if not self.instance.versioned:
+            return entries[0][1] or None, ()
+        nearest = self.instance.repo.dag.survivors(self.version, [w for w, _ in entries])
+        if len(nearest) == 1:
+            return next(r for w, r in entries if w == nearest[0]) or None, ()
+        live = [(w, r) for w, r in entries if w in nearest and r]
+        if len(live) > 1:
+            return None, tuple(w for w, _ in live)
+        return (live[0][1], ()) if live else (None, ())
+
+    def conflict(self, tkey: bytes, versions: Sequence[int]) -> MergeConflict:
+        """The error that names what disagrees and how to decide."""
+        nodes = self.instance.repo.dag.nodes
+        what = next((f"{c.about} {c.unpack(tkey)}" for c in self.instance.keys if c.number == tkey[0]), tkey.hex())
+        rivals = ", ".join(nodes[v].uuid for v in versions)
+        return MergeConflict(
+            f"merge conflict: {what} differs between versions {rivals}; write it at {self.uuid} or use resolve"
+        )
+
+    async def open(self, tkey: bytes) -> Value | None:
+        """The value seen here, its bytes not yet read if it is large.  Raises `MergeConflict`."""
+        raw = await self.raw(tkey)
+        return None if raw is None else Value(raw, self.instance.store, self.instance.id)
+
+    async def get(self, tkey: bytes) -> bytes | None:
+        """The bytes of the value seen here.  Raises `MergeConflict`."""
+        found = await self.open(tkey)
+        return None if found is None else await found.read()
+
+    # -- many values
+
+    async def find_many(self, tkeys: Sequence[bytes]) -> list[Found | None]:
+        """What is seen of each of these tkeys of one class, in their order, in one round trip."""
+        if not tkeys:
+            return []
+        if any(k[0] != tkeys[0][0] for k in tkeys):
+            raise ValueError("all keys of one read must be of one class")
+        writers = self.writers(tkeys[0][0])
+        store, prefix = self.instance.store, self._prefix
+        if not writers:
+            return [None] * len(tkeys)
+        if len(writers) == 1:
+            last = u32(NEWEST - writers[0])
+            return [self._value(r) for r in await store.get_many([prefix + k + last for k in tkeys])]
+        if len(writers) < FEW:
+            tails = [u32(NEWEST - w) for w in writers]
+            raws = iter(await store.get_many([prefix + k + t for k in tkeys for t in tails]))
+            per_key = [[(w, r) for w in writers if (r := next(raws)) is not None] for _ in tkeys]
+        else:
+            ranges = [self._seek(prefix + k) for k in tkeys]
+            per_key = []
+            for (start, stop), page in zip(ranges, await store.scan_many(ranges, limit=FEW)):
+                if len(page) == FEW:
+                    entries = await self._nearest(start, stop)
+                else:
+                    entries = [(NEWEST - int.from_bytes(k[-4:], "big"), r) for k, r in page]
+                per_key.append(entries)
+        out: list[Found | None] = []
+        for entries in per_key:
+            raw, rivals = self._resolve(entries)
+            out.append(Disputed(rivals) if rivals else self._value(raw))
+        return out
+
+    def _value(self, raw: bytes | None) -> Value | None:
+        return Value(raw, self.instance.store, self.instance.id) if raw else None
+
+    async def get_many(self, tkeys: Sequence[bytes]) -> list[bytes | None]:
+        """The bytes of each of these tkeys of one class, in their order.  Raises `MergeConflict`."""
+        out: list[bytes | None] = []
+        for tkey, found in zip(tkeys, await self.find_many(tkeys)):
+            if isinstance(found, Disputed):
+                raise self.conflict(tkey, found.versions)
+            out.append(None if found is None else found.inline if found.inline is not None else await found.read())
+        return out
+
+    async def scan(
+        self, start: bytes, stop: bytes, *, reverse: bool = False
+    ) -> AsyncIterator[list[tuple[bytes, Found]]]:
+        """Pages of (tkey, what is seen of it) for start <= tkey < stop within one class, in order of the tkeys."""
+        async for page in self._scan_raw(start, stop, True, reverse):
+            yield [(t, r if isinstance(r, Disputed) else self._value(r)) for t, r in page]  # type: ignore[misc]
+
+    async def scan_keys(self, start: bytes, stop: bytes, *, reverse: bool = False) -> AsyncIterator[list[bytes]]:
+        """Pages of the tkeys that have a value here, or several that disagree, in order."""
+        async for page in self._scan_raw(start, stop, False, reverse):
+            yield [t for t, _ in page]
+
+    async def _scan_raw(
+        self, start: bytes, stop: bytes, values: bool, reverse: bool
+    ) -> AsyncIterator[list[tuple[bytes, bytes | Disputed]]]:
+        writers = self.writers(start[0])
+        if not writers or start >= stop:
+            return
+        size = len(self._prefix)
+        pages = self.instance.store.scan(self._prefix + start, self._prefix + stop, values=values, reverse=reverse)
+        if self.instance.wrote_only(start[0], writers[0]):
+            async for page in pages:
+                found = [(k[size:-4], r) for k, r in page if r]
+                if found:
+                    yield found  # type: ignore[misc]
+            return
+        current, entries, out = b"", [], []
+        async for page in pages:
+            for key, raw in page:
+                tkey = key[size:-4]
+                if tkey != current:
+                    if entries:
+                        self._emit(current, entries, reverse, out)
+                    current, entries = tkey, []
+                entries.append((NEWEST - int.from_bytes(key[-4:], "big"), raw))
+            if out:
+                yield out
+                out = []
+        if entries:
+            self._emit(current, entries, reverse, out)
+        if out:
+            yield out
+
+    def _emit(
+        self, tkey: bytes, entries: list[tuple[int, bytes]], reverse: bool, out: list[tuple[bytes, Any]]
+    ) -> None:
+        if reverse:
+            entries.reverse()
+        raw, rivals = self._resolve(entries)
+        if rivals:
+            out.append((tkey, Disputed(rivals)))
+        elif raw:
+            out.append((tkey, raw))
+
+    # -- edits
+
+    async def edit(
+        self,
+        op: str,
+        change: Callable[[Mutation], Awaitable[T]],
+        *,
+        locks: Iterable[Any] = (),
+        with_id: bool = False,
+        durable: bool = True,
+    ) -> Edited[T]:
+        """Run `change` and commit what it stages, all or nothing; see `dvid_core.mutation`."""
+        from .mutation import edit
+
+        return await edit(self, op, change, locks=locks, with_id=with_id, durable=durable)
+
+    async def stage(self, chunks: AsyncIterator[bytes], *, limit: int = 1 << 40) -> bytes | Staged:
+        """Read a body of any size, to be put by a later edit.
+
+        Small ones come back as bytes; of larger ones the chunks are written as they come.  Bodies first, locks
+        after: call it before `edit`.  `discard` a staged value that no edit takes.
+        """
+        held = bytearray()
+        staged: Staged | None = None
+        n = size = 0
+        store, instance = self.instance.store, self.instance.id
+        try:
+            async for piece in chunks:
+                held += piece
+                size += len(piece)
+                if size > limit:
+                    raise BadRequest(f"the value is longer than {limit} bytes")
+                if staged is None and size > INLINE:
+                    staged = Staged(secrets.randbits(63), 0)
+                    self.instance.live_stages.add(staged.id)
+                while staged is not None and len(held) >= CHUNK:
+                    await self._write_chunk(staged.id, n, bytes(held[:CHUNK]))
+                    del held[:CHUNK]
+                    n += 1
+            if staged is None:
+                return bytes(held)
+            if held:
+                await self._write_chunk(staged.id, n, bytes(held))
+            return Staged(staged.id, size)
+        except BaseException:
+            if staged is not None:
+                await self.discard(staged)
+            raise
+
+    async def _write_chunk(self, value_id: int, n: int, data: bytes) -> None:
+        batch = Batch()
+        batch.put(chunk_key(self.instance.id, value_id, n), data)
+        if n == 0:
+            batch.put(Kind.STAGED.key(self.instance.id, u64(value_id)), b"\x01")
+        await self.instance.store.commit(batch, durable=False)
+
+    async def discard(self, value: bytes | Staged) -> None:
+        """Remove the chunks of a staged value that no key names."""
+        if isinstance(value, Staged):
+            self.instance.live_stages.discard(value.id)
+            batch = Batch()
+            batch.delete(Kind.STAGED.key(self.instance.id, u64(value.id)))
+            batch.delete_range(chunk_key(self.instance.id, value.id), chunk_key(self.instance.id, value.id + 1))
+            await self.instance.store.commit(batch, durable=False)
+
+    # -- the surroundings
+
+    async def run(self, kernel: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a kernel off the event loop."""
+        return await self.instance.server.kernels.run(kernel, *args, **kwargs)
+
+    async def peer(self, name: str, protocol: type[P]) -> P:
+        """What the instance `name` of this repo offers as `protocol`, seen from this version.
+
+        Raises `UnknownInstance`, or `BadRequest` when that instance does not offer the protocol.
+        """
+        other = self.instance.repo.instance(name)
+        await other.ready()
+        offered = other.offer(protocol, View(other, self.node, self.caller))
+        if offered is None:
+            raise BadRequest(f"{name}: an instance of type {other.typename} offers no {protocol.__name__}")
+        return offered
+
+
+__all__ = ["Disputed", "Found", "View", "data_prefix"]

@@ -1,0 +1,86 @@
+"""Sending a `Reply` as an aiohttp response."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from ..requests import Reply
+from .bodies import expects_continue
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 600.0
+"""Seconds that a client may take for one piece of a reply."""
+
+
+async def send(raw: web.BaseRequest, reply: Reply, extra: dict[str, str] | None) -> web.StreamResponse:
+    """The response to `raw`; a streamed one is sent here."""
+    headers: CIMultiDict[str] = CIMultiDict()
+    if reply.content_type is not None:
+        headers["Content-Type"] = reply.content_type
+    if reply.headers:
+        headers.update(reply.headers)
+    if extra:
+        headers.update(extra)
+    if reply.stream is None:
+        response = web.Response(body=reply.body, status=reply.status, headers=headers)
+        if reply.status >= 400 and expects_continue(raw):
+            # The client may or may not send the body that nobody asked for.
+            response.force_close()
+        return response
+    return await _stream(raw, reply, headers)
+
+
+async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str]) -> web.StreamResponse:
+    stream = reply.stream
+    assert stream is not None
+    if reply.length is not None:
+        headers["Content-Length"] = str(reply.length)
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    try:
+        if raw.method == "HEAD":
+            if reply.length is None:
+                response.force_close()
+            await response.prepare(raw)
+            return response
+        # Errors up to here are proper error replies, since nothing was sent.
+        first = await anext(stream, b"")
+        await response.prepare(raw)
+        try:
+            await _pump(response, first, stream)
+        except asyncio.CancelledError:
+            raise
+        except (ConnectionError, TimeoutError):
+            _abort(raw)
+        except Exception:
+            log.exception("a reply to %s %s broke off", raw.method, raw.raw_path)
+            _abort(raw)
+    finally:
+        with contextlib.suppress(Exception):
+            await stream.aclose()  # type: ignore[attr-defined]
+    return response
+
+
+async def _pump(response: web.StreamResponse, first: bytes, stream: AsyncIterator[bytes]) -> None:
+    if first:
+        await _write(response, first)
+    async for piece in stream:
+        await _write(response, piece)
+    await response.write_eof()
+
+
+async def _write(response: web.StreamResponse, piece: bytes) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await response.write(piece)
+
+
+def _abort(raw: web.BaseRequest) -> None:
+    """Cut the connection: a reply that broke off must not look whole."""
+    if raw.transport is not None:
+        raw.transport.abort()

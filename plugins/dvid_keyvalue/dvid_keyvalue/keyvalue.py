@@ -1,0 +1,22 @@
+"""The datatype `keyvalue`."""
+
+from __future__ import annotations
+
+from dvid_core import Instance
+
+from .handlers import ROUTES
+from .keys import KEY
+
+
+class KeyValue(Instance):
+    """Arbitrary bytes under string keys, per version.
+
+    A key is one part of the path, percent-encoded where needed ("%2F" for a slash): any text but the empty one.
+    Keys are ordered by their UTF-8 bytes. A value is any bytes, of any size, and comes back as it was sent.
+    """
+
+    typename = "keyvalue"
+    type_version = "0.2"
+    type_url = "dvid/plugins/dvid_keyvalue"
+    keys = (KEY,)
+    routes = ROUTES

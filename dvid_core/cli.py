@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+
+from .client import Client, Failure
 
 if TYPE_CHECKING:
     from .config import Config, LoggingSettings
@@ -26,7 +28,6 @@ FLAGS = {"readonly": 0, "fullwrite": 0, "verbose": 0, "stdin": 0, "help": 0, "rp
 """Flags that may stand anywhere, with one dash or two, and how many values follow."""
 UNUSED_FLAGS = {"monitor": 0, "numcpu": 1, "sleep": 1, "cpuprofile": 1, "memprofile": 1}
 """Flags of the reference that mean nothing to this server."""
-TIMEOUT_SECONDS = 600
 OLD_LOGS = 99
 
 
@@ -58,13 +59,6 @@ def normalise(argv: Iterable[str]) -> tuple[list[str], list[str]]:
         else:
             words.append(word)
     return words + settings + flags + rest, unused
-
-
-class Failure(click.ClickException):
-    """Ends a command with one sentence."""
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"dvid: {self.message}", file=file, err=True)
 
 
 class App(click.Group):
@@ -197,45 +191,6 @@ def _log_file(settings: LoggingSettings, path: Path) -> logging.Handler:
     return handler
 
 
-class Client:
-    """A running server, asked over HTTP with the admin's token of the environment."""
-
-    def __init__(self, address: str) -> None:
-        from .config import join_address, parse_address
-
-        try:
-            host, port = parse_address(address)
-        except ValueError as exc:
-            raise Failure(f"--rpc: {exc}") from None
-        self.address = join_address(host or "localhost", port)
-
-    def ask(self, method: str, *path: str, body: Any = None, **options: str) -> str:
-        """The text of the reply; `body` is a stream or goes as JSON.  Raises `Failure` with the server's words."""
-        from http.client import HTTPException
-        from urllib.error import HTTPError
-        from urllib.parse import quote, urlencode
-        from urllib.request import ProxyHandler, Request, build_opener
-
-        if token := os.environ.get("DVID_ADMIN_TOKEN"):
-            options["admintoken"] = token
-        query = urlencode({name: value for name, value in options.items() if value})
-        url = f"http://{self.address}/api/{'/'.join(quote(part, safe=':~') for part in path)}?{query}".rstrip("?")
-        data = body if body is None or hasattr(body, "read") else json.dumps(body).encode()
-        # The server is named by its address, so a proxy of the environment must not stand between.
-        opener = build_opener(ProxyHandler({}))
-        kind = {"Content-Type": "application/octet-stream" if data is body else "application/json"}
-        try:
-            with opener.open(Request(url, data, kind if data else {}, method=method), timeout=TIMEOUT_SECONDS) as reply:
-                return str(reply.read().decode("utf-8", "replace"))
-        except HTTPError as exc:
-            raise Failure(exc.read().decode("utf-8", "replace").strip() or f"{exc.code} {exc.reason}") from None
-        except (OSError, HTTPException) as exc:
-            raise Failure(
-                f"no DVID server answers at {self.address} ({getattr(exc, 'reason', exc)}); "
-                "name its HTTP address with --rpc HOST:PORT"
-            ) from None
-
-
 def arguments(words: Sequence[str], names: str, settings: str = "") -> dict[str, str]:
     """The plain words under their `names` ("?" ends one that may be left out), and the `key=value` words.
 
@@ -295,13 +250,13 @@ def new_repo(server: Client, uuid: str, values: dict[str, str]) -> str:
     """Make a repo and print the UUID of its root."""
     if "uuid" in values:
         values["root"] = values.pop("uuid")
-    return str(_json(server.ask("POST", "repos", body=values), "root"))
+    return str(_json(server.ask("POST", "repos", body=values, admin=True), "root"))
 
 
 @asks(repos, "delete", "ROOT-UUID [PASSCODE]", "root passcode?", "passcode")
 def delete_repo(server: Client, uuid: str, values: dict[str, str]) -> str:
     """Delete a whole repo with all its versions and data."""
-    return server.ask("DELETE", "repo", values["root"], passcode=values.get("passcode", ""))
+    return server.ask("DELETE", "repo", values["root"], admin=True, passcode=values.get("passcode", ""))
 
 
 @main.group()
@@ -321,13 +276,13 @@ def new_instance(server: Client, uuid: str, values: dict[str, str]) -> str:
 @asks(repo, "rename", "OLD NEW [PASSCODE]", "from to passcode?", "passcode")
 def rename_instance(server: Client, uuid: str, values: dict[str, str]) -> str:
     """Rename a data instance."""
-    return server.ask("POST", "repo", uuid, "rename", body=values)
+    return server.ask("POST", "repo", uuid, "rename", body=values, admin=True)
 
 
 @asks(repo, "delete", "NAME [PASSCODE]", "name passcode?", "passcode")
 def delete_instance(server: Client, uuid: str, values: dict[str, str]) -> str:
     """Delete a data instance with all its data."""
-    return server.ask("DELETE", "repo", uuid, "instance", values["name"], passcode=values.get("passcode", ""))
+    return server.ask("DELETE", "repo", uuid, "instance", values["name"], admin=True, passcode=values.get("passcode", ""))
 
 
 @asks(repo, "branch", "NAME [UUID] [note=TEXT]", "branch uuid?", "uuid note")

@@ -193,6 +193,8 @@ class KeyClass:
 
     def key(self, *values: Any) -> bytes:
         """The tkey of these field values; fewer values give the prefix of all keys that begin with them."""
+        if len(values) == 1:
+            return self._byte + self.fields[0].pack(values[0])
         return self._byte + b"".join([f.pack(v) for f, v in zip(self.fields, values)])
 
     def unpack(self, tkey: bytes) -> tuple[Any, ...]:

@@ -36,8 +36,10 @@ SYSTEM = Caller(user="", app="dvid", admin=True)
 class Body(Protocol):
     """The bytes that come with a request."""
 
-    length: int | None
-    """What Content-Length claims; None for a chunked body."""
+    @property
+    def length(self) -> int | None:
+        """What Content-Length claims; None for a chunked body."""
+        ...
 
     async def read(self, limit: int) -> bytes:
         """All of it; `BadRequest` beyond `limit` bytes."""

@@ -196,7 +196,7 @@ class Route:
     """One method and path of the API; made by `get`, `post`, `put`, `delete`, `head`."""
 
     __slots__ = (
-        "about", "admin", "example", "handler", "literals", "method", "mutates", "needs", "params", "pattern",
+        "_given", "about", "admin", "example", "handler", "literals", "method", "mutates", "needs", "params", "pattern",
         "query", "summary", "word",
     )  # fmt: skip
 
@@ -221,10 +221,13 @@ class Route:
         words = pattern.split("/")
         self.word = words[0]
         self.literals = [(i, w) for i, w in enumerate(words) if not w.startswith("{")]
+        if not self.literals or self.literals[0][0] != 0:
+            raise TypeError(f"{method} {pattern}: a pattern begins with a fixed word")
         hints = typing.get_type_hints(handler, include_extras=True)
         signature = inspect.signature(handler).parameters
         self.params: list[tuple[int, str, Param, Any, str]] = []
         self.needs = tuple(n for n in signature if n in CONTEXT)
+        self._given = tuple(n for n in self.needs if n != "query")
         places = {w.strip("{}"): i for i, w in enumerate(words) if w.startswith("{")}
         for name, p in signature.items():
             if name in CONTEXT:
@@ -240,6 +243,8 @@ class Route:
 
     def fits(self, parts: list[str]) -> bool:
         """Whether the pattern's fixed words are in these parts (the route's own word first)."""
+        if len(self.literals) == 1:
+            return True  # the route's own word, by which it was found
         return all(i < len(parts) and parts[i] == w for i, w in self.literals)
 
     def takes(self, count: int) -> bool:
@@ -250,7 +255,7 @@ class Route:
 
     def arguments(self, parts: list[str], context: Mapping[str, Any]) -> dict[str, Any]:
         """The handler's arguments.  Raises `BadRequest` naming the part that is missing or wrong."""
-        args = {n: context[n] for n in self.needs if n != "query"}
+        args = {n: context[n] for n in self._given}
         for i, name, param, default, _ in self.params:
             text = parts[i] if i < len(parts) else ""
             if not text:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
@@ -55,6 +54,7 @@ class Server:
         self.readonly = config.server.rwmode == "readonly"
         self.fullwrite = config.server.rwmode == "fullwrite"
         self.first_mutation_id = config.server.min_mutation_id_start or FIRST_MUTATION_ID
+        self._sampling: asyncio.Task[None] | None = None
         self.repos = Repos(self)
         self.sweeper = Sweeper(self)
 
@@ -93,6 +93,7 @@ class Server:
             for instance in list(repo.instances.values()):
                 await self._resume(instance)
         await self.sweeper.start()
+        self._sampling = asyncio.get_running_loop().create_task(self.traffic.run())
 
     async def _open_sinks(self) -> None:
         wanted: dict[str, dict[str, Any]] = {}
@@ -194,8 +195,9 @@ class Server:
 
     async def aclose(self) -> None:
         """End background work and close the stores; a second call does nothing."""
-        with contextlib.suppress(Exception):
-            await self.sweeper.stop()
+        if self._sampling is not None:
+            self._sampling.cancel()
+        await self.sweeper.stop()
         await self.bus.close()
         await self.repos.close()
         for repo in self.repos.by_id.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import Any
@@ -12,25 +13,29 @@ WINDOW = 10
 
 
 class Traffic:
-    """Counters per second over the last ten seconds, and latencies per user."""
+    """Counters, their rates over the last ten seconds, and latencies per user."""
 
     def __init__(self) -> None:
         self.active = 0
-        self._seconds: deque[tuple[int, dict[str, int]]] = deque(maxlen=WINDOW)
+        self.counts: dict[str, int] = dict.fromkeys(("GET", "HEAD", "POST", "PUT", "DELETE", "bytes in", "bytes out"), 0)
+        self._samples: deque[tuple[float, dict[str, int]]] = deque([(time.monotonic(), dict(self.counts))], WINDOW)
         self._users: dict[str, Latency] = {}
 
-    def count(self, what: str, n: int = 1) -> None:
-        """Add to a counter of this second."""
-        second = int(time.monotonic())
-        if not self._seconds or self._seconds[-1][0] != second:
-            self._seconds.append((second, {}))
-        counts = self._seconds[-1][1]
-        counts[what] = counts.get(what, 0) + n
+    async def run(self) -> None:
+        """Sample for ever."""
+        while True:
+            await asyncio.sleep(1)
+            self.sample()
+
+    def sample(self) -> None:
+        """Note the counters, about every second; a request pays for an addition only."""
+        self._samples.append((time.monotonic(), dict(self.counts)))
 
     def rate(self, what: str) -> int:
         """The mean per second over the window."""
-        since = int(time.monotonic()) - WINDOW
-        return sum(c.get(what, 0) for s, c in self._seconds if s > since) // WINDOW
+        since, before = self._samples[0]
+        seconds = max(1.0, time.monotonic() - since)
+        return round((self.counts.get(what, 0) - before.get(what, 0)) / seconds)
 
     def load(self) -> dict[str, int]:
         """The reply to /api/load; names are the reference's, so some speak of its internals."""

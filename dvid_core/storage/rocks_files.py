@@ -163,8 +163,6 @@ class RocksFiles:
             raise UnknownOutcome(f"a write failed: {error}") from error
 
     def _delete_range(self, batch: WriteBatch, start: bytes, stop: bytes) -> None:
-        if start >= stop:  # RocksDB fails on such a range after it wrote the rest, and takes no write any more
-            return
         cursor = self.cursor(start, stop, values=False, reverse=False)
         keys = [key for key, _ in cursor.page(POINT_DELETES)]
         if cursor.ended:

@@ -21,25 +21,29 @@ def expects_continue(raw: web.BaseRequest) -> bool:
 class AiohttpBody:
     """The body of one aiohttp request."""
 
-    __slots__ = ("_expected", "_raw", "length")
+    __slots__ = ("_invited", "_raw")
 
     def __init__(self, raw: web.BaseRequest) -> None:
         self._raw = raw
-        self.length = raw.content_length if raw.body_exists else 0
-        self._expected = expects_continue(raw)
+        self._invited = False
+
+    @property
+    def length(self) -> int | None:
+        return self._raw.content_length if self._raw.body_exists else 0
 
     async def _invite(self) -> None:
         """Tell a client that waits for it to send the body: only when a handler wants it, so errors save the upload."""
-        if self._expected:
-            self._expected = False
+        if not self._invited and expects_continue(self._raw):
+            self._invited = True
             await self._raw.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._raw.writer.output_size = 0
 
     async def read(self, limit: int) -> bytes:
         if not self._raw.body_exists:
             return b""
-        if self.length is not None and self.length > limit:
-            raise BadRequest(f"the body has {self.length} bytes; at most {limit} are taken here")
+        length = self.length
+        if length is not None and length > limit:
+            raise BadRequest(f"the body has {length} bytes; at most {limit} are taken here")
         content = self._raw.content
         if content.is_eof():
             return content.read_nowait()

@@ -19,7 +19,7 @@ from ..errors import (
 from ..dag import Node
 from ..instance import Instance
 from ..repo import Repo
-from ..requests import TEXT, Reply, Request
+from ..requests import TEXT, Caller, Reply, Request
 from ..routes import Route, RouteTable
 from ..server import Server
 from ..view import View
@@ -54,7 +54,10 @@ class Dispatcher:
         """Answer one request; every error becomes a reply here."""
         traffic = self.server.traffic
         traffic.active += 1
-        traffic.count(raw.method)
+        if raw.method in traffic.counts:
+            traffic.counts[raw.method] += 1
+        if raw.method in ("POST", "PUT"):
+            traffic.counts["bytes in"] += raw.content_length or 0
         path, _, query_string = raw.raw_path.partition("#")[0].partition("?")
         if not path.startswith("/"):
             path = urlsplit(path).path or "/"
@@ -74,7 +77,7 @@ class Dispatcher:
             else:
                 reply = await self._answer(raw, path, query_string)
             if reply.stream is None:
-                traffic.count("bytes out", len(reply.body))
+                traffic.counts["bytes out"] += len(reply.body)
             return await self._send(raw, reply, data)
         except asyncio.CancelledError:
             raise
@@ -151,8 +154,8 @@ class Dispatcher:
             uuid=parts[0],
         )  # fmt: skip
         view = View(instance, node, caller)
-        arguments = route.arguments(words, {"server": server, "repo": repo, "node": node, "view": view, "request": request})
-        return await route.handler(**arguments)
+        context: Context = {"server": server, "repo": repo, "node": node, "view": view, "request": request}
+        return await route.handler(**route.arguments(words, context))
 
     def _no_endpoint(self, instance: Instance, method: str, word: str) -> DvidError:
         methods = [*instance.table.methods(word), *self.inherited.methods(word)]
@@ -175,7 +178,7 @@ class Dispatcher:
             raise ReadOnly("this server is read-only")
         if route.mutates and node.locked and not (caller.admin or server.fullwrite):
             raise NodeLocked(f"version {node.uuid} is committed and cannot be changed; make a new version of it")
-        return await self._run(raw, route, words, query_string, repo, node, parts[0])
+        return await self._run(raw, route, words, query_string, caller, repo, node, parts[0])
 
     async def _plain(
         self, raw: web.BaseRequest, path: str, words: list[str], query_string: str, table: RouteTable
@@ -187,9 +190,10 @@ class Dispatcher:
                 return self._web_client(path)
             raise
         begun = time.monotonic()
-        reply = await self._run(raw, route, words, query_string, None, None, "")
-        if path in UNBLOCKED and (user := caller_of(self.server, raw, query_string).user):
-            self.server.traffic.ping(user, time.monotonic() - begun)
+        caller = caller_of(self.server, raw, query_string)
+        reply = await self._run(raw, route, words, query_string, caller)
+        if path in UNBLOCKED and caller.user:
+            self.server.traffic.ping(caller.user, time.monotonic() - begun)
         return reply
 
     def _core_route(self, method: str, words: list[str], table: RouteTable) -> Route:
@@ -199,10 +203,9 @@ class Dispatcher:
         return route
 
     async def _run(
-        self, raw: web.BaseRequest, route: Route, words: list[str], query_string: str,
-        repo: Repo | None, node: Node | None, uuid: str,
+        self, raw: web.BaseRequest, route: Route, words: list[str], query_string: str, caller: Caller,
+        repo: Repo | None = None, node: Node | None = None, uuid: str = "",
     ) -> Reply:  # fmt: skip
-        caller = caller_of(self.server, raw, query_string)
         if route.admin and not (caller.admin or is_local_admin(self.server, raw)):
             raise AdminOnly(self._why_not_admin())
         request = Request(

@@ -21,11 +21,9 @@ PATIENCE = 600.0
 
 async def send(raw: web.BaseRequest, reply: Reply, extra: dict[str, str] | None) -> web.StreamResponse:
     """The response to `raw`; a streamed one is sent here."""
-    headers: CIMultiDict[str] = CIMultiDict()
+    headers: CIMultiDict[str] = CIMultiDict(reply.headers or ())
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type
-    if reply.headers:
-        headers.update(reply.headers)
     if extra:
         headers.update(extra)
     if reply.stream is None:

@@ -9,7 +9,7 @@ import msgspec
 from ..dag import Node
 from ..errors import BadRequest
 from ..repo import Repo
-from ..requests import EMPTY, Reply, Request
+from ..requests import EMPTY, TEXT, Reply, Request
 from ..resolve import resolve
 from ..routes import About, Route, delete, get, head, post
 from ..server import Server
@@ -42,7 +42,7 @@ def need_lines(body: dict[str, Any], name: str, *, optional: bool = False) -> li
 
 async def head_repo(repo: Repo) -> Reply:
     """200 when the version exists, else 400."""
-    return Reply(b"", None)
+    return Reply(b"", TEXT)
 
 
 async def delete_repo(server: Server, repo: Repo, node: Node, query: PasscodeQuery) -> Reply:

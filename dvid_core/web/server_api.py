@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from .. import __version__
-from ..errors import BadRequest, ConfigError, UnknownType
+from ..errors import BadRequest, ConfigError, ReadOnly, UnknownType
 from ..help import openapi, route_help, type_help
 from ..records import rfc3339
 from ..requests import JSON, TEXT, Reply, Request
@@ -167,6 +167,8 @@ async def post_repos(server: Server, request: Request) -> Reply:
     Body, optional: {"alias", "description", "passcode", "root"}, strings; `root` is a UUID for the first version.
     Replies {"root": <uuid>}.
     """
+    if server.readonly:
+        raise ReadOnly("this server is read-only")
     given = {k.lower(): v for k, v in (await request.json_object(empty=True)).items()}
     values = {k: given[k] for k in ("alias", "description", "passcode", "root") if k in given}
     for name, value in values.items():

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -265,20 +265,74 @@ async def test_commits_made_together_share_an_fsync(store: RocksStore, monkeypat
     assert len(calls) == 1
 
 
-async def test_cancelled_commit_waits_for_its_outcome_and_does_not_break_others(
-    store: RocksStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    disk, sync = threading.Event(), store._files.sync
-    monkeypatch.setattr(store._files, "sync", lambda: (disk.wait(), sync())[1])  # type: ignore[func-returns-value]
-    tasks = [asyncio.create_task(store.commit(batch({b"%d" % i: b"v"}))) for i in range(4)]
-    for _ in range(3):
-        await asyncio.sleep(0)
-        tasks[1].cancel()
-    await store.get_many([b"%d" % i for i in range(20)])  # goes through a thread and back
-    assert not any(task.done() for task in tasks)
-    disk.set()
+class HeldDisk:
+    """Lets the fsyncs of a store wait until `released`; counts those that began."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, store: RocksStore) -> None:
+        self.begun = 0
+        self.released = threading.Event()
+        self.error: OSError | None = None
+        self._store, self._sync = store, store._files.sync
+        monkeypatch.setattr(store._files, "sync", self._wait)
+
+    def _wait(self) -> None:
+        self.begun += 1
+        self.released.wait()
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        self._sync()
+
+    async def commits(self, *keys: bytes) -> list[asyncio.Task[Receipt]]:
+        """Commits of `keys` under way, all waiting for the disk."""
+        tasks = [asyncio.create_task(self._store.commit(batch({key: b"v"}))) for key in keys]
+        while not self.begun:
+            await self._store.get_many([b""] * 100)  # goes through a thread and back
+        return tasks
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch, store: RocksStore) -> Iterator[HeldDisk]:
+    disk = HeldDisk(monkeypatch, store)
+    yield disk
+    disk.released.set()
+
+
+async def test_commits_made_during_an_fsync_share_the_next(disk: HeldDisk) -> None:
+    tasks = [*await disk.commits(b"a"), *await disk.commits(b"b"), *await disk.commits(b"c", b"d")]
+    assert disk.begun == 1
+    disk.released.set()
+    await asyncio.gather(*tasks)
+    assert disk.begun == 2
+
+
+async def test_fsync_after_a_failed_one_is_not_trusted(disk: HeldDisk) -> None:
+    disk.error = OSError("no space left")
+    tasks = [*await disk.commits(b"a"), *await disk.commits(b"b")]
+    disk.released.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [Receipt, asyncio.CancelledError, Receipt, Receipt]
+    assert [type(outcome) for outcome in outcomes] == [UnknownOutcome, UnknownOutcome]
+    assert disk.begun == 1
+
+
+async def test_close_waits_for_the_commits_that_wait_for_the_disk(store: RocksStore, disk: HeldDisk) -> None:
+    tasks = [*await disk.commits(b"a"), *await disk.commits(b"b")]
+    closing = asyncio.create_task(store.aclose())
+    await asyncio.sleep(0)
+    disk.released.set()
+    await closing
+    assert [task.result() for task in tasks] == [Receipt(), Receipt()]
+
+
+async def test_cancelled_commit_waits_for_its_outcome_and_does_not_break_others(disk: HeldDisk) -> None:
+    tasks = await disk.commits(b"a", b"b", b"c")
+    for _ in range(3):
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in tasks)
+    disk.released.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Receipt, asyncio.CancelledError, Receipt]
 
 
 # Folders
@@ -313,6 +367,18 @@ async def test_store_open_in_this_process_is_in_use(store: RocksStore, place: Pa
     with pytest.raises(StoreInUse):
         await open_rocks(place)
     assert await store.commit(batch({b"k": b"v"})) == Receipt()
+
+
+async def test_scan_that_nobody_reads_on_does_not_hold_the_folder_of_a_closed_store(place: Path) -> None:
+    store = await open_rocks(place)
+    await store.commit(batch({b"%05d" % i: b"v" for i in range(3000)}))
+    scan = store.scan(b"", END)
+    await anext(scan)
+    await store.aclose()
+    again = await open_rocks(place)
+    with pytest.raises(StoreClosed):
+        await anext(scan)
+    await again.aclose()
 
 
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -178,13 +178,13 @@ async def get_keyvalues(view: View, request: Request, query: FormQuery) -> Reply
     """
     form = query.form()
     wanted = _read_wanted(await request.read(64 << 20), form)
-    # Byte ranges are checked, and values when asked, before anything is sent.
-    if any(bounds is not None for _, bounds in wanted) or (query.check and form == "json"):
-        if query.check and form == "json":
-            await check_json(_wanted_items(view, wanted))
-        else:
-            async for _ in _wanted_items(view, [w for w in wanted if w[1] is not None]):
-                pass
+    # Whatever can be wrong is found before anything is sent.
+    parts = [w for w in wanted if w[1] is not None]
+    if form == "json":
+        await check_json(_wanted_items(view, wanted if query.check else parts))
+    elif parts:
+        async for _ in _wanted_items(view, parts):
+            pass
     return reply(_wanted_items(view, wanted), form)
 
 
@@ -194,11 +194,10 @@ def _read_wanted(data: bytes, form: Form) -> list[tuple[str, tuple[int, int] | N
         wanted: list[tuple[str, tuple[int, int] | None]] = [(k, None) for k in message.keys]
         wanted += [(r.key, (r.byte_start, r.byte_end)) for r in message.key_ranges]
         return wanted
-    body = parse_json(data or b"null", list[str] | None, "the list of keys") if b"{" not in data.lstrip()[:16] else None
-    if body is not None:
-        return [(k, None) for k in body]
-    ranges = parse_json(data or b"null", list[ByteRange] | None, "the list of keys")
-    return [(r.key, r.bounds()) for r in ranges or ()]
+    body = parse_json(data, list[str | ByteRange] | None, "the list of keys") or []
+    if len({type(k) for k in body}) > 1:
+        raise BadRequest("the list of keys has both strings and objects; give one or the other")
+    return [(k, None) if isinstance(k, str) else (k.key, k.bounds()) for k in body]
 
 
 async def _wanted_items(view: View, wanted: Sequence[tuple[str, tuple[int, int] | None]]) -> AsyncIterator[list[Item]]:

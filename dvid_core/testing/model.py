@@ -1,0 +1,206 @@
+"""A server's core beside a plain model of versions, driven over random DAGs.
+
+    class MyMachine(VersionsMachine):
+        def config(self, folder: Path) -> Config:
+            return engine_config("my-engine", path=str(folder))
+
+    TestMyMachine = MyMachine.TestCase
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from .. import builtin
+from ..config import Config
+from ..dag import Node
+from ..errors import MergeConflict, NameTaken, NodeLocked, Refused
+from ..mutation import Mutation
+from ..repo import Repo
+from ..resolve import resolve
+from ..server import Server
+from ..view import Disputed, Found, View
+from .cells import CELL, USER, CellsPlugin, put
+from .versions import Seen, Versions
+
+R = TypeVar("R")
+
+NAMES = st.sampled_from(["", "a", "a\x00", "a/b", "b", "é", "\uffff"])
+VALUES = st.one_of(st.binary(max_size=2), st.integers(0, 10**6).map(b"%d".__mod__), st.just(b"large" * 20_000))
+CHANGES = st.dictionaries(NAMES, st.one_of(VALUES, VALUES, st.none()), min_size=1, max_size=3)
+VERSIONS = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.parents)))
+OPEN = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.open)))
+LOCKED = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.locked)))
+PARENTS = LOCKED.flatmap(lambda first: st.lists(LOCKED, min_size=1, max_size=2, unique=True).map(lambda more: [first, *more]))
+
+has_open = precondition(lambda machine: machine.model.open)
+has_locked = precondition(lambda machine: machine.model.locked)
+
+
+async def seen(found: Found | None) -> Seen:
+    """What a read gave, as the model says it."""
+    if isinstance(found, Disputed):
+        return frozenset(found.versions)
+    return None if found is None else await found.read()
+
+
+class VersionsMachine(RuleBasedStateMachine):
+    """Makes versions, writes and reads them; what is read must be what the model says."""
+
+    persistent: ClassVar[bool] = True
+    """Whether a server that is opened again has what was committed."""
+
+    def config(self, folder: Path) -> Config:
+        """The server to test; `folder` is empty, or holds what an earlier one, closed since, left there."""
+        raise NotImplementedError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.model = Versions()
+        self.flat: dict[str, bytes | None] = {}
+        """What the unversioned instance holds."""
+        self.records: dict[tuple[str, int], int] = {}
+        self.last_id = self.steps = 0
+        self.server: Server | None = None
+        self.repo: Repo
+
+    def run_(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        return self.runner.run(call())
+
+    async def open(self) -> Server:
+        return await Server.open(self.config(Path(self.folder.name)), plugins=(builtin, CellsPlugin()))
+
+    @initialize()
+    def start(self) -> None:
+        async def make() -> None:
+            self.server = await self.open()
+            self.repo = await self.server.repos.create()
+            for name in ("cells", "flat"):
+                config = {"typename": "cells", "dataname": name, "versioned": name == "cells"}
+                await self.server.repos.create_instance(self.repo, self.repo.dag.root, config)
+
+        self.run_(make)
+        self.model.add(self.repo.dag.root.version, ())
+
+    def teardown(self) -> None:
+        if self.server is not None:
+            self.run_(self.server.aclose)
+        self.runner.close()
+        self.folder.cleanup()
+
+    @precondition(lambda self: self.persistent)
+    @rule()
+    def restart(self) -> None:
+        async def again() -> None:
+            assert self.server is not None
+            await self.server.aclose()
+            self.server = await self.open()
+            self.repo, _ = self.server.repos.find(self.repo.root)
+
+        self.run_(again)
+
+    # -- versions
+
+    def node(self, version: int) -> Node:
+        return self.repo.dag.nodes[version]
+
+    def view(self, version: int, name: str = "cells") -> View:
+        return View(self.repo.instances[name], self.node(version), USER)
+
+    def make(self, call: Callable[[], Coroutine[Any, Any, Node]]) -> int:
+        node = self.run_(call)
+        self.model.add(node.version, node.parents, node.locked)
+        return node.version
+
+    @has_open
+    @rule(version=OPEN)
+    def commit(self, version: int) -> None:
+        self.run_(lambda: self.repo.commit(self.node(version), "", [], USER))
+        self.model.locked.add(version)
+
+    @rule(version=VERSIONS)
+    def make_child(self, version: int) -> None:
+        branch = self.node(version).branch
+        taken = any(version in ps and self.node(v).branch == branch for v, ps in self.model.parents.items())
+        if version in self.model.locked and not taken:
+            self.make(lambda: self.repo.new_version(self.node(version)))
+        else:
+            with pytest.raises(NameTaken if version in self.model.locked else Refused):
+                self.run_(lambda: self.repo.new_version(self.node(version)))
+
+    @has_locked
+    @rule(version=LOCKED)
+    def make_branch(self, version: int) -> int:
+        return self.make(lambda: self.repo.branch(self.node(version), f"branch-{len(self.model.parents)}"))
+
+    @has_open
+    @rule(version=OPEN, changes=st.lists(CHANGES, min_size=2, max_size=5))
+    def make_chain(self, version: int, changes: list[dict[str, bytes | None]]) -> None:
+        for change in changes:
+            self.write(version, change)
+            self.commit(version)
+            version = self.make_branch(version)
+
+    @has_locked
+    @rule(version=LOCKED)
+    def tag(self, version: int) -> None:
+        name = f"tag {len(self.model.parents)}"
+        self.make(lambda: self.repo.tag(self.node(version), name))
+        with pytest.raises(NameTaken):
+            self.run_(lambda: self.repo.tag(self.node(version), name))
+
+    @has_locked
+    @rule(parents=PARENTS)
+    def merge(self, parents: list[int]) -> None:
+        if len(set(parents)) == len(parents):
+            self.make(lambda: self.repo.merge([self.node(p) for p in parents]))
+
+    @has_locked
+    @rule(parents=PARENTS)
+    def resolve(self, parents: list[int]) -> None:
+        if len(set(parents)) < len(parents):
+            return
+        known, nodes = set(self.repo.dag.nodes), [self.node(p) for p in parents]
+        child = self.run_(lambda: resolve(self.repo, [self.repo.instances["cells"]], nodes, "", USER)).version
+        wanted: dict[str, set[bytes | None]] = {}
+        for key in self.model.keys():
+            live = self.model.live(parents, key)
+            first = next((fits for p in parents if (fits := live & self.model.live([p], key))), {None})
+            wanted[key] = {None if w is None else self.model.wrote[w][key] for w in first}
+        for version in sorted(self.repo.dag.nodes.keys() - known):
+            self.model.add(version, self.node(version).parents, self.node(version).locked)
+            before, after = self.model.all(version), self.run_(lambda v=version: self.scan(v))  # type: ignore[misc]
+            # A helper may delete what its parent loses, the child may write what wins; and nothing else.
+            for key, value in wanted.items():
+                if after.get(key) != before.get(key):
+                    assert not isinstance(after.get(key), frozenset)
+                    assert after.get(key) in (value if version == child else {None})
+                    self.model.wrote[version][key] = after.get(key)  # type: ignore[assignment]
+        assert all(self.model.sees(child, key) in value for key, value in wanted.items())
+        assert not self.node(child).locked
+
+    # -- edits
+
+    def noted(self, name: str, version: int, number: int, mutation_id: int) -> None:
+        at = (name, version if name == "cells" else 0)
+        self.records[at] = self.records.get(at, 0) + 1
+        assert number == self.records[at], "the log has a gap"
+        assert mutation_id > self.last_id, "a mutation id was given twice"
+        self.last_id = mutation_id
+
+    @has_open
+    @rule(version=OPEN, changes=CHANGES)
+    def write(self, version: int, changes: dict[str, bytes | None]) -> None:
+        done = self.run_(lambda: put(self.view(version), changes, with_id=True))
+        self.model.wrote[version] |= changes
+        self.noted("cells", version, done.number, done.mutation_id)

@@ -1,8 +1,8 @@
 """The engine "rocksdb": one process, one folder, everything on its disk.
 
 All commits are made on the event loop without an await between looking at the expectations and the write: that is what
-makes them atomic among tasks.  Reads that memory can answer and scans run there too; reads from disk and fsyncs run in
-threads.
+makes them atomic among tasks.  Scans run there too, since rocksdict's iterators hold the GIL in any thread, and so do
+reads that memory can answer; other reads and fsyncs run in threads.
 """
 
 from __future__ import annotations

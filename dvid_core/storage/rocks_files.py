@@ -12,6 +12,7 @@ without it belongs to another program and is not touched.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,7 @@ from ..errors import ConfigError, StoreError, StoreInUse, UnknownOutcome
 from .base import Page, StoreConfig
 
 MARKER = "DVID-STORE"
+DRAFT = re.compile(rf"{MARKER}\.\d+")
 LAYOUT = 1
 
 LARGE = 8 << 10
@@ -87,7 +89,7 @@ class RocksFiles:
         except Exception as error:  # rocksdict raises bare Exceptions
             text = str(error)
             if "lock hold by current process" in text or ("While lock file" in text and "unavailable" in text):
-                raise StoreInUse(f"the store at {path} is in use by another process") from error
+                raise StoreInUse(f"the store at {path} is in use, by another process or by this one") from error
             raise ConfigError(f"the store at {path} cannot be opened: {text}") from error
         # A handle with a family of its own gets in 1.3 us, the plain one looks the family up each time: 1.9 us.
         self._small = db.get_column_family("default")
@@ -260,7 +262,7 @@ def claim(path: Path) -> None:
         names = {entry.name for entry in path.iterdir()}
         if MARKER in names:
             _check_marker(path, names)
-        elif all(name.removeprefix(f"{MARKER}.").isdigit() for name in names):  # none, or drafts of a start that died
+        elif all(DRAFT.fullmatch(name) for name in names):  # none, or those of starts that died
             _write_marker(path)
         else:
             raise ConfigError(f"{path} holds {_owner(names)}; name an empty folder, or one that this server made")

@@ -22,19 +22,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from .. import builtin
 from ..config import Config
 from ..dag import Node
-from ..errors import MergeConflict, NameTaken, NodeLocked, Refused
+from ..errors import NameTaken, NodeLocked, Refused
 from ..mutation import Mutation
 from ..repo import Repo
 from ..resolve import resolve
 from ..server import Server
-from ..view import Disputed, Found, View
+from ..values import INLINE
+from ..view import View
 from .cells import CELL, USER, CellsPlugin, put
-from .versions import Seen, Versions
+from .versions import Versions, check_reads, scanned
 
 R = TypeVar("R")
 
 NAMES = st.sampled_from(["", "a", "a\x00", "a/b", "b", "é", "\uffff"])
-VALUES = st.one_of(st.binary(max_size=2), st.integers(0, 10**6).map(b"%d".__mod__), st.just(b"large" * 20_000))
+LARGE = st.integers(0, 255).map(lambda byte: bytes([byte]) * (INLINE + 1))
+VALUES = st.one_of(st.binary(max_size=2), st.integers(0, 10**6).map(b"%d".__mod__), LARGE)
 CHANGES = st.dictionaries(NAMES, st.one_of(VALUES, VALUES, st.none()), min_size=1, max_size=3)
 VERSIONS = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.parents)))
 OPEN = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.open)))
@@ -43,13 +45,6 @@ PARENTS = LOCKED.flatmap(lambda first: st.lists(LOCKED, min_size=1, max_size=2, 
 
 has_open = precondition(lambda machine: machine.model.open)
 has_locked = precondition(lambda machine: machine.model.locked)
-
-
-async def seen(found: Found | None) -> Seen:
-    """What a read gave, as the model says it."""
-    if isinstance(found, Disputed):
-        return frozenset(found.versions)
-    return None if found is None else await found.read()
 
 
 class VersionsMachine(RuleBasedStateMachine):
@@ -117,10 +112,9 @@ class VersionsMachine(RuleBasedStateMachine):
     def view(self, version: int, name: str = "cells") -> View:
         return View(self.repo.instances[name], self.node(version), USER)
 
-    def make(self, call: Callable[[], Coroutine[Any, Any, Node]]) -> int:
+    def make(self, call: Callable[[], Coroutine[Any, Any, Node]]) -> None:
         node = self.run_(call)
         self.model.add(node.version, node.parents, node.locked)
-        return node.version
 
     @has_open
     @rule(version=OPEN)
@@ -140,8 +134,8 @@ class VersionsMachine(RuleBasedStateMachine):
 
     @has_locked
     @rule(version=LOCKED)
-    def make_branch(self, version: int) -> int:
-        return self.make(lambda: self.repo.branch(self.node(version), f"branch-{len(self.model.parents)}"))
+    def make_branch(self, version: int) -> None:
+        self.make(lambda: self.repo.branch(self.node(version), f"branch-{len(self.model.parents)}"))
 
     @has_open
     @rule(version=OPEN, changes=st.lists(CHANGES, min_size=2, max_size=5))
@@ -149,7 +143,8 @@ class VersionsMachine(RuleBasedStateMachine):
         for change in changes:
             self.write(version, change)
             self.commit(version)
-            version = self.make_branch(version)
+            self.make_branch(version)
+            version = max(self.model.parents)
 
     @has_locked
     @rule(version=LOCKED)
@@ -179,7 +174,7 @@ class VersionsMachine(RuleBasedStateMachine):
             wanted[key] = {None if w is None else self.model.wrote[w][key] for w in first}
         for version in sorted(self.repo.dag.nodes.keys() - known):
             self.model.add(version, self.node(version).parents, self.node(version).locked)
-            before, after = self.model.all(version), self.run_(lambda v=version: self.scan(v))  # type: ignore[misc]
+            before, after = self.model.all(version), self.run_(lambda v=version: scanned(self.view(v), *CELL.all()))  # type: ignore[misc]
             # A helper may delete what its parent loses, the child may write what wins; and nothing else.
             for key, value in wanted.items():
                 if after.get(key) != before.get(key):
@@ -204,3 +199,56 @@ class VersionsMachine(RuleBasedStateMachine):
         done = self.run_(lambda: put(self.view(version), changes, with_id=True))
         self.model.wrote[version] |= changes
         self.noted("cells", version, done.number, done.mutation_id)
+
+    @has_locked
+    @rule(version=LOCKED, changes=CHANGES)
+    def write_in_vain(self, version: int, changes: dict[str, bytes | None]) -> None:
+        with pytest.raises(NodeLocked):
+            self.run_(lambda: put(self.view(version), changes))
+
+    @rule(version=VERSIONS, changes=CHANGES)
+    def write_unversioned(self, version: int, changes: dict[str, bytes | None]) -> None:
+        done = self.run_(lambda: put(self.view(version, "flat"), changes, with_id=True))
+        self.flat |= changes
+        self.noted("flat", version, done.number, done.mutation_id)
+
+    @has_open
+    @rule(version=OPEN, key=NAMES, other=NAMES, value=VALUES)
+    def write_what_was_read(self, version: int, key: str, other: str, value: bytes) -> None:
+        """An edit is made of what is there when it is committed: it runs again when that changed meanwhile."""
+        view, tries = self.view(version), 0
+
+        async def append(m: Mutation) -> None:
+            nonlocal tries
+            before = await m.get(CELL.key(key))
+            if not (tries := tries + 1) > 1:
+                await put(view, {other: value})
+            m.put(CELL.key(key), (before or b"")[:8] + b"+")
+            assert await m.get(CELL.key(key)) == (before or b"")[:8] + b"+"
+
+        if isinstance(self.model.sees(version, key), frozenset):
+            return
+        was = self.model.sees(version, other)
+        self.run_(lambda: view.edit("append", append))
+        self.records["cells", version] = self.records.get(("cells", version), 0) + 1
+        self.model.wrote[version][other] = value
+        assert tries == 1 if key != other else tries == 2 or was == value
+        now = self.model.sees(version, key)
+        assert not isinstance(now, frozenset)
+        self.model.wrote[version][key] = (now or b"")[:8] + b"+"
+
+    # -- reads
+
+    @rule(version=VERSIONS, names=st.lists(NAMES, min_size=1, max_size=7))
+    def read(self, version: int, names: list[str]) -> None:
+        self.run_(lambda: check_reads(self.view(version), self.model.all(version), names))
+        flat = {key: self.flat[key] for key in sorted(self.flat, key=str.encode) if self.flat[key] is not None}
+        self.run_(lambda: check_reads(self.view(version, "flat"), dict(flat), names))
+
+    @invariant()
+    def a_version_reads_as_it_should(self) -> None:
+        """All versions take their turn, so that locked ones are seen not to change."""
+        self.steps += 1
+        if versions := sorted(self.model.parents):
+            version = versions[self.steps % len(versions)]
+            self.run_(lambda: check_reads(self.view(version), self.model.all(version), self.model.keys() or [""]))

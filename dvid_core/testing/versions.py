@@ -1,9 +1,16 @@
-"""A plain model of what versions see, in the words of the contract; slow and plain on purpose."""
+"""A plain model of what versions see, in the words of the contract, slow and plain on purpose; and the check that a
+`View` of `Cells` sees it too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeAlias
+
+import pytest
+
+from ..errors import MergeConflict
+from ..view import Disputed, Found, View
+from .cells import CELL
 
 Seen: TypeAlias = bytes | frozenset[int] | None
 """What a version sees of a key: a value, the versions that dispute it, or nothing."""
@@ -70,3 +77,54 @@ class Versions:
     def all(self, version: int) -> dict[str, Seen]:
         """Everything that a version sees, in the order of the keys."""
         return {key: seen for key in self.keys() if (seen := self.sees(version, key)) is not None}
+
+
+async def seen(found: Found | None) -> Seen:
+    """What a read gave, as the model says it."""
+    if isinstance(found, Disputed):
+        return frozenset(found.versions)
+    return None if found is None else await found.read()
+
+
+async def scanned(view: View, start: bytes, stop: bytes, *, reverse: bool = False) -> dict[str, Seen]:
+    """All that a scan gives, by the name of the cell."""
+    out: dict[str, Seen] = {}
+    async for page in view.scan(start, stop, reverse=reverse):
+        assert page, "a scan gave an empty page"
+        for tkey, found in page:
+            (name,) = CELL.unpack(tkey)
+            assert name not in out, "a scan gave a key twice"
+            out[name] = await seen(found)
+    return out
+
+
+async def check_reads(view: View, expected: dict[str, Seen], names: Sequence[str]) -> None:
+    """Every way to read the cells `names` at `view` gives what is expected; all others are absent."""
+    tkeys = [CELL.key(name) for name in names]
+    wanted = [expected.get(name) for name in names]
+    assert [await seen(found) for found in await view.find_many(tkeys)] == wanted
+    disputed = [isinstance(value, frozenset) for value in wanted]
+    for tkey, value, refused in zip(tkeys, wanted, disputed, strict=True):
+        if refused:
+            with pytest.raises(MergeConflict):
+                await view.get(tkey)
+        else:
+            assert await view.get(tkey) == value
+    if any(disputed):
+        with pytest.raises(MergeConflict):
+            await view.get_many(tkeys)
+    else:
+        assert await view.get_many(tkeys) == wanted
+    for first, last in [("", "\U0010ffff"), (min(names), max(names)), (names[0], names[-1])]:
+        await _check_range(view, expected, *CELL.range(first, last))
+    start, stop = sorted((CELL.key(names[0]), CELL.key(names[-1])))
+    await _check_range(view, expected, start, stop)
+
+
+async def _check_range(view: View, expected: dict[str, Seen], start: bytes, stop: bytes) -> None:
+    wanted = [(name, value) for name, value in expected.items() if start <= CELL.key(name) < stop]
+    assert list((await scanned(view, start, stop)).items()) == wanted
+    assert list((await scanned(view, start, stop, reverse=True)).items()) == wanted[::-1]
+    for reverse in (False, True):
+        keys = [CELL.unpack(t)[0] async for page in view.scan_keys(start, stop, reverse=reverse) for t in page]
+        assert keys == [name for name, _ in wanted][:: -1 if reverse else 1]

@@ -390,7 +390,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     [
         (["000001.vlog", "000002.sst", "MANIFEST", "KEYREGISTRY"], "Badger"),
         (["CURRENT", "000005.ldb", "MANIFEST-000004", "LOG"], "LevelDB"),
-        (["holiday.jpg"], "not this server's"),
+        (["4711"], "not this server's"),
         (["DVID-STORE.old/file"], "not this server's"),
     ],
 )

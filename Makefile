@@ -1,0 +1,38 @@
+# Everything a newcomer needs: make run, make test.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+EXAMPLES := $(sort $(dir $(wildcard examples/*/pyproject.toml)))
+SOURCES := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml examples/*/pyproject.toml)
+
+.PHONY: run test lint types bench clean
+
+run: $(VENV)/installed            ## install and start a server with all datatypes
+	$(VENV)/bin/dvid serve $(ARGS)
+
+test: $(VENV)/installed-test      ## install and run all tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed-test      ## style
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+types: $(VENV)/installed-test     ## static types
+	$(VENV)/bin/mypy -p dvid_core $(foreach p,$(PLUGINS),-p $(notdir $(patsubst %/,%,$(p))))
+
+bench: $(VENV)/installed-test     ## ARGS="--server NAME=URL ..." compares servers
+	$(VENV)/bin/python bench/bench.py $(ARGS)
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(SOURCES) | $(VENV)/bin/python
+	$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e . $(addprefix -e ./,$(PLUGINS))
+	touch $@
+
+$(VENV)/installed-test: $(SOURCES) | $(VENV)/bin/python
+	$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]' \
+		$(addprefix -e ./,$(PLUGINS)) $(addprefix -e ./,$(EXAMPLES))
+	touch $@ $(VENV)/installed

@@ -282,7 +282,9 @@ def rename_instance(server: Client, uuid: str, values: dict[str, str]) -> str:
 @asks(repo, "delete", "NAME [PASSCODE]", "name passcode?", "passcode")
 def delete_instance(server: Client, uuid: str, values: dict[str, str]) -> str:
     """Delete a data instance with all its data."""
-    return server.ask("DELETE", "repo", uuid, "instance", values["name"], admin=True, passcode=values.get("passcode", ""))
+    return server.ask(
+        "DELETE", "repo", uuid, "instance", values["name"], admin=True, passcode=values.get("passcode", "")
+    )
 
 
 @asks(repo, "branch", "NAME [UUID] [note=TEXT]", "branch uuid?", "uuid note")

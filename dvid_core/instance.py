@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 P = TypeVar("P")
 
+WROTE = b"\x01"
+BURIED = b"\x02"
+"""Marks that a version wrote a class; the second one: with tombstones."""
+
 
 class Info(msgspec.Struct, frozen=True, kw_only=True):
     """What a datatype adds to the info of its instances."""
@@ -71,6 +75,7 @@ class Instance:
         self.live_stages: set[int] = set()
         self._opening = asyncio.Lock()
         self._wrote: dict[int, set[int]] = {}
+        self._buried: set[int] = set()
         self._visible: dict[tuple[int, int], list[int]] = {}
 
     # -- for datatypes to override
@@ -165,19 +170,21 @@ class Instance:
                 self.opened = True
 
     async def _any(self, kind: Kind) -> bool:
-        async for _ in self.store.scan(*kind.range(self.id), values=False, limit=1):
+        async for _ in self.store.scan(*kind.range(self.id), want="keys", limit=1):
             return True
         return False
 
     async def _chunked(self) -> bool:
-        async for _ in self.store.scan(*prefix_range(b"\x04" + u32(self.id)), values=False, limit=1):
+        async for _ in self.store.scan(*prefix_range(b"\x04" + u32(self.id)), want="keys", limit=1):
             return True
         return False
 
     async def _load_written(self) -> None:
-        async for page in self.store.scan(*prefix_range(self.prefix + b"\x00"), values=False):
-            for key, _ in page:
+        async for page in self.store.scan(*prefix_range(self.prefix + b"\x00")):
+            for key, mark in page:
                 self._wrote.setdefault(key[6], set()).add(int.from_bytes(key[7:11], "big"))
+                if mark == BURIED:
+                    self._buried.add(key[6])
 
     # -- which versions wrote what
 
@@ -189,6 +196,14 @@ class Instance:
         """Whether `version` is the only one that ever wrote keys of `klass`."""
         wrote = self._wrote.get(klass, ())
         return len(wrote) == 1 and version in wrote
+
+    def has_tombstones(self, klass: int) -> bool:
+        """Whether any version ever put a tombstone in this class, so that a scan must look at values."""
+        return klass in self._buried
+
+    def mark_buried(self, classes: Iterable[int]) -> None:
+        """Note that these classes have tombstones."""
+        self._buried.update(classes)
 
     def written(self, klass: int) -> frozenset[int]:
         """The versions that ever wrote keys of `klass`."""

@@ -22,11 +22,13 @@ import msgspec
 
 from .errors import BadRequest, Conflict, NodeLocked, Unavailable, UnknownOutcome
 from .events import Event, pack_events
+from .instance import BURIED, WROTE
 from .keys import LOG_CLASS, NEWEST, Kind, Meta, log_prefix, u32, u64, wrote_key
 from .mutlog import LogRecord, pack_record
 from .records import now
 from .storage.base import Batch, Receipt
 from .values import TOMBSTONE, Staged, Value, encode, manifest_id
+
 
 if TYPE_CHECKING:
     from .view import View
@@ -47,10 +49,33 @@ class Edited(msgspec.Struct, Generic[T], frozen=True):
     mutation_id: int
 
 
+class Sealed(msgspec.Struct):
+    """An edit ready to be committed."""
+
+    batch: Batch
+    record: LogRecord | None
+    first: set[int]
+    """Classes that this version writes for the first time."""
+    buried: set[int]
+    """Classes that get their first tombstone."""
+
+
 class Mutation:
     """What one edit reads and stages, at one version of one instance."""
 
-    __slots__ = ("_batch", "_changed", "_entries", "_events", "_payload", "_staged", "chain", "id", "op", "time", "view")
+    __slots__ = (
+        "_batch",
+        "_changed",
+        "_entries",
+        "_events",
+        "_payload",
+        "_staged",
+        "chain",
+        "id",
+        "op",
+        "time",
+        "view",
+    )
 
     def __init__(self, view: View, op: str, mutation_id: int, chain: tuple[int, ...] = ()) -> None:
         self.view, self.op, self.id, self.chain = view, op, mutation_id, chain
@@ -115,8 +140,8 @@ class Mutation:
         """Set a stored key outside the data; for the core's own bookkeeping."""
         self._batch.put(key, value)
 
-    async def seal(self) -> tuple[Batch, LogRecord | None, set[int]]:
-        """The batch to commit, its log record, and the classes that this version writes for the first time."""
+    async def seal(self) -> Sealed:
+        """What is to be committed."""
         view, batch = self.view, self._batch
         instance, version = view.instance, view.version
         for staged in self._staged:
@@ -124,11 +149,15 @@ class Mutation:
         await self._sweep_replaced(batch)
         classes = {tkey[0] for tkey in self._changed}
         alone = {c: not instance.seen_elsewhere(c, version) for c in classes}
+        buried: set[int] = set()
         for tkey, raw in self._changed.items():
-            if raw or not alone[tkey[0]]:
+            if raw:
                 batch.put(self._key(tkey), raw)
-            else:
+            elif alone[tkey[0]]:
                 batch.delete(self._key(tkey))
+            else:
+                batch.put(self._key(tkey), TOMBSTONE)
+                buried.add(tkey[0])
         record = None
         if self._entries or self._events or self._payload is not None:
             record = LogRecord(
@@ -146,8 +175,11 @@ class Mutation:
             classes.add(LOG_CLASS)
         first = {c for c in classes if not instance.has_written(c, version)}
         for c in first:
-            batch.put(wrote_key(instance.id, c, version), OPEN_MARK)
-        return batch, record, first
+            batch.put(wrote_key(instance.id, c, version), WROTE)
+        buried = {c for c in buried if not instance.has_tombstones(c)}
+        for c in buried:
+            batch.put(wrote_key(instance.id, c, version), BURIED)
+        return Sealed(batch, record, first, buried)
 
     async def _sweep_replaced(self, batch: Batch) -> None:
         """Mark the chunks of large values that this edit replaces, expecting that nobody replaced them before."""
@@ -217,13 +249,14 @@ async def _attempts(
     for attempt in range(TRIES):
         m = Mutation(view, op, mutation_id, chain)
         result = await change(m)
-        batch, record, first = await m.seal()
+        sealed = await m.seal()
+        batch = sealed.batch
         if not batch:
             return Edited(result, 0, mutation_id)
         if guarded and instance.store is instance.server.meta:
             batch.expect(open_key, OPEN_MARK)
         try:
-            number = await _commit(view, m, batch, record, first, durable)
+            number = await _commit(view, m, sealed, durable)
         except Conflict as err:
             if err.key == open_key:
                 raise NodeLocked(f"version {node.uuid} is committed and cannot be changed") from None
@@ -231,20 +264,21 @@ async def _attempts(
             continue
         except ValueError as err:
             raise BadRequest(str(err)) from None
-        if record is not None:
+        if sealed.record is not None:
             instance.server.bus.wake(instance.id, view.version)
         return Edited(result, number, mutation_id)
     raise Unavailable(f"{op}: others kept changing the same data; try again")
 
 
-async def _commit(
-    view: View, m: Mutation, batch: Batch, record: LogRecord | None, first: set[int], durable: bool
-) -> int:
+async def _commit(view: View, m: Mutation, sealed: Sealed, durable: bool) -> int:
     instance, version = view.instance, view.version
+    batch, record = sealed.batch, sealed.record
 
     def written(receipt: Receipt) -> None:
-        if first:
-            instance.mark_written(first, version)
+        if sealed.first:
+            instance.mark_written(sealed.first, version)
+        if sealed.buried:
+            instance.mark_buried(sealed.buried)
         for staged in m.staged:
             instance.live_stages.discard(staged.id)
         instance.has_large |= bool(m.staged)

@@ -137,7 +137,9 @@ class Repos:
         if not fits:
             raise UnknownVersion(f"no version {prefix[:80]!r} on this server")
         if len(fits) > 1:
-            raise UnknownVersion(f"{prefix!r} begins the UUIDs of more than one version, {fits[0]} and {fits[1]} among them")
+            raise UnknownVersion(
+                f"{prefix!r} begins the UUIDs of more than one version, {fits[0]} and {fits[1]} among them"
+            )
         return self._versions[fits[0]]
 
     def find(self, text: str) -> tuple[Repo, Node]:
@@ -163,7 +165,9 @@ class Repos:
             return repo, leaf
         versions = repo.branch_versions(name.branch)
         if name.back >= len(versions):
-            raise UnknownVersion(f"branch {name.branch!r} has {len(versions)} versions back to the root, not {name.back + 1}")
+            raise UnknownVersion(
+                f"branch {name.branch!r} has {len(versions)} versions back to the root, not {name.back + 1}"
+            )
         return repo, versions[name.back]
 
     # -- making and deleting

@@ -33,7 +33,9 @@ class Verdict(msgspec.Struct):
     """(tkey, stored value) to write at the merge, where a parent sees the winner and a loser alike."""
 
 
-async def resolve(repo: Repo, instances: Sequence[Instance], parents: Sequence[Node], note: str, caller: Caller) -> Node:
+async def resolve(
+    repo: Repo, instances: Sequence[Instance], parents: Sequence[Node], note: str, caller: Caller
+) -> Node:
     """Merge `parents` with the conflicts of `instances` settled; returns the open child."""
     if len({p.version for p in parents}) != len(parents) or len(parents) < 2:
         raise BadRequest("parents: two or more different versions are needed")
@@ -70,9 +72,7 @@ async def _judge(instance: Instance, parents: Sequence[Node]) -> Verdict:
     return verdict
 
 
-def _settle(
-    dag: Dag, parents: Sequence[Node], tkey: bytes, entries: list[tuple[int, bytes]], verdict: Verdict
-) -> None:
+def _settle(dag: Dag, parents: Sequence[Node], tkey: bytes, entries: list[tuple[int, bytes]], verdict: Verdict) -> None:
     by_version = dict(entries)
     seen = [set(dag.survivors(p.version, by_version)) for p in parents]
     everything = set().union(*seen)

@@ -88,7 +88,8 @@ Vec3 = Annotated[
 ]
 Uint64 = Annotated[int, Param(parse_uint64, "a whole number from 0 to 2^64-1", {"type": "integer", "minimum": 0})]
 Flag = Annotated[
-    bool, Param(lambda t: t == "true", "taken only with the value `true`", {"type": "string", "enum": ["true", "false"]})
+    bool,
+    Param(lambda t: t == "true", "taken only with the value `true`", {"type": "string", "enum": ["true", "false"]}),
 ]
 Switch = Annotated[
     bool, Param(lambda t: t in ("on", "true"), "`on` or `true`", {"type": "string", "enum": ["on", "true", "off"]})

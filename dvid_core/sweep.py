@@ -57,7 +57,7 @@ class Sweeper:
             for key, since in page:
                 if int.from_bytes(since, "big") + keep <= now():
                     due.append((key, int.from_bytes(key[-8:], "big")))
-        async for page in instance.store.scan(*Kind.STAGED.range(instance.id), values=False):
+        async for page in instance.store.scan(*Kind.STAGED.range(instance.id), want="keys"):
             for key, _ in page:
                 value_id = int.from_bytes(key[-8:], "big")
                 if value_id not in instance.live_stages:

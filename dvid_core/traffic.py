@@ -17,7 +17,9 @@ class Traffic:
 
     def __init__(self) -> None:
         self.active = 0
-        self.counts: dict[str, int] = dict.fromkeys(("GET", "HEAD", "POST", "PUT", "DELETE", "bytes in", "bytes out"), 0)
+        self.counts: dict[str, int] = dict.fromkeys(
+            ("GET", "HEAD", "POST", "PUT", "DELETE", "bytes in", "bytes out"), 0
+        )
         self._samples: deque[tuple[float, dict[str, int]]] = deque([(time.monotonic(), dict(self.counts))], WINDOW)
         self._users: dict[str, Latency] = {}
 

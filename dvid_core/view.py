@@ -12,7 +12,7 @@ from .dag import Node
 from .errors import BadRequest, MergeConflict
 from .keys import NEWEST, Kind, chunk_key, data_prefix, u32, u64
 from .requests import SYSTEM, Caller
-from .storage.base import Batch
+from .storage.base import Batch, Want
 from .values import CHUNK, INLINE, Staged, Value
 
 if TYPE_CHECKING:
@@ -178,23 +178,35 @@ class View:
         self, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> AsyncIterator[list[tuple[bytes, Found]]]:
         """Pages of (tkey, what is seen of it) for start <= tkey < stop within one class, in order of the tkeys."""
-        async for page in self._scan_raw(start, stop, True, reverse):
+        async for page in self._scan_raw(start, stop, "values", reverse):
             yield [(t, r if isinstance(r, Disputed) else self._value(r)) for t, r in page]  # type: ignore[misc]
 
     async def scan_keys(self, start: bytes, stop: bytes, *, reverse: bool = False) -> AsyncIterator[list[bytes]]:
         """Pages of the tkeys that have a value here, or several that disagree, in order."""
-        async for page in self._scan_raw(start, stop, False, reverse):
+        klass = start[0]
+        if start < stop and not self.instance.has_tombstones(klass) and self._alone(klass):
+            size = len(self._prefix)
+            pages = self.instance.store.scan(self._prefix + start, self._prefix + stop, want="keys", reverse=reverse)
+            async for page in pages:
+                yield [k[size:-4] for k, _ in page]
+            return
+        async for page in self._scan_raw(start, stop, "heads", reverse):
             yield [t for t, _ in page]
 
+    def _alone(self, klass: int) -> bool:
+        """Whether one version wrote all there is of a class, and it is seen from here."""
+        writers = self.writers(klass)
+        return len(writers) == 1 and self.instance.wrote_only(klass, writers[0])
+
     async def _scan_raw(
-        self, start: bytes, stop: bytes, values: bool, reverse: bool
+        self, start: bytes, stop: bytes, want: Want, reverse: bool
     ) -> AsyncIterator[list[tuple[bytes, bytes | Disputed]]]:
         writers = self.writers(start[0])
         if not writers or start >= stop:
             return
         size = len(self._prefix)
-        pages = self.instance.store.scan(self._prefix + start, self._prefix + stop, values=values, reverse=reverse)
-        if self.instance.wrote_only(start[0], writers[0]):
+        pages = self.instance.store.scan(self._prefix + start, self._prefix + stop, want=want, reverse=reverse)
+        if self._alone(start[0]):
             async for page in pages:
                 found = [(k[size:-4], r) for k, r in page if r]
                 if found:
@@ -217,9 +229,7 @@ class View:
         if out:
             yield out
 
-    def _emit(
-        self, tkey: bytes, entries: list[tuple[int, bytes]], reverse: bool, out: list[tuple[bytes, Any]]
-    ) -> None:
+    def _emit(self, tkey: bytes, entries: list[tuple[int, bytes]], reverse: bool, out: list[tuple[bytes, Any]]) -> None:
         if reverse:
             entries.reverse()
         raw, rivals = self._resolve(entries)

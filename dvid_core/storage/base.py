@@ -19,7 +19,11 @@ from typing import ClassVar, Literal, Self, TypeAlias
 import msgspec
 
 Page: TypeAlias = list[tuple[bytes, bytes]]
-"""Neighbouring pairs of a scan in key order: (key, value), or (key, first byte of the value) of a scan without values."""
+"""Neighbouring pairs of a scan in key order; what stands for the value, the scan's `Want` says."""
+
+Want: TypeAlias = Literal["values", "heads", "keys"]
+"""What a scan gives beside the key: the value; its first byte (b"" when it is empty); b"".  What is not wanted need not
+be read."""
 
 Durability: TypeAlias = Literal["all", "edits", "none"]
 """Which commits are on disk before they are acknowledged: all, those asked `durable=True`, or none."""
@@ -142,12 +146,11 @@ class Store(ABC):
 
     @abstractmethod
     def scan(
-        self, start: bytes, stop: bytes, *, values: bool = True, reverse: bool = False, limit: int | None = None
+        self, start: bytes, stop: bytes, *, want: Want = "values", reverse: bool = False, limit: int | None = None
     ) -> AsyncIterator[Page]:
         """Pages of the pairs with start <= key < stop in key order (`reverse`: backwards), at most `limit` pairs.
 
-        No page is empty; start >= stop gives none.  Without `values` each value is cut to its first byte (b"" when it
-        is empty), and the engine need not read the rest.
+        No page is empty; start >= stop gives none.
         """
 
     async def scan_many(self, ranges: Sequence[tuple[bytes, bytes]], *, limit: int) -> list[Page]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Self
 
 from ..errors import Conflict, StoreClosed
-from .base import Batch, Limits, Page, Receipt, Store, StoreConfig, check_limits
+from .base import Batch, Limits, Page, Receipt, Store, StoreConfig, Want, check_limits
 
 PAGE = 512
 
@@ -41,7 +41,7 @@ class MemoryStore(Store):
         return [self._values.get(k) for k in keys]
 
     async def scan(
-        self, start: bytes, stop: bytes, *, values: bool = True, reverse: bool = False, limit: int | None = None
+        self, start: bytes, stop: bytes, *, want: Want = "values", reverse: bool = False, limit: int | None = None
     ) -> AsyncIterator[Page]:
         self._check_open()
         keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, stop)]
@@ -49,7 +49,8 @@ class MemoryStore(Store):
             keys.reverse()
         if limit is not None:
             del keys[limit:]
-        pairs = [(k, self._values[k] if values else self._values[k][:1]) for k in keys]
+        end = {"values": None, "heads": 1, "keys": 0}[want]
+        pairs = [(k, self._values[k][:end]) for k in keys]
         for at in range(0, len(pairs), PAGE):
             yield pairs[at : at + PAGE]
 

@@ -15,7 +15,7 @@ from typing import Self, TypeAlias, TypeVar, TypeVarTuple
 from weakref import WeakSet
 
 from ..errors import Conflict, StoreClosed, StoreError, UnknownOutcome
-from .base import Batch, Limits, Page, Receipt, Store, StoreConfig, check_limits
+from .base import Batch, Limits, Page, Receipt, Store, StoreConfig, Want, check_limits
 from .rocks_files import Cursor, RocksConfig, RocksFiles, WriteStalled
 
 Args = TypeVarTuple("Args")
@@ -76,10 +76,10 @@ class RocksStore(Store):
         return await self._in_thread(self._files.get_many, keys)
 
     async def scan(
-        self, start: bytes, stop: bytes, *, values: bool = True, reverse: bool = False, limit: int | None = None
+        self, start: bytes, stop: bytes, *, want: Want = "values", reverse: bool = False, limit: int | None = None
     ) -> AsyncIterator[Page]:
         self._check_open()
-        cursor = self._files.cursor(start, stop, values=values, reverse=reverse)
+        cursor = self._files.cursor(start, stop, want=want, reverse=reverse)
         self._cursors.add(cursor)
         try:
             while page := cursor.page(PAGE if limit is None else min(PAGE, limit)):

@@ -32,7 +32,7 @@ from rocksdict import (
 )
 
 from ..errors import ConfigError, StoreError, StoreInUse, UnknownOutcome
-from .base import Page, StoreConfig
+from .base import Page, StoreConfig, Want
 
 MARKER = "DVID-STORE"
 DRAFT = re.compile(rf"{MARKER}\.\d+")
@@ -137,9 +137,9 @@ class RocksFiles:
         except Exception as error:
             raise StoreError(f"reading {len(keys)} keys failed: {error}") from error
 
-    def cursor(self, start: bytes, stop: bytes, *, values: bool, reverse: bool) -> Cursor:
+    def cursor(self, start: bytes, stop: bytes, *, want: Want, reverse: bool) -> Cursor:
         """The pairs with start <= key < stop as of now."""
-        return Cursor(self._small, self._large, start, stop, values=values, reverse=reverse)
+        return Cursor(self._small, self._large, start, stop, want=want, reverse=reverse)
 
     def write(self, ranges: Sequence[tuple[bytes, bytes]], puts: Mapping[bytes, bytes | None]) -> None:
         """Delete `ranges`, then put or delete `puts`, all or nothing.  Raises `WriteStalled` and `UnknownOutcome`."""
@@ -165,7 +165,7 @@ class RocksFiles:
             raise UnknownOutcome(f"a write failed: {error}") from error
 
     def _delete_range(self, batch: WriteBatch, start: bytes, stop: bytes) -> None:
-        cursor = self.cursor(start, stop, values=False, reverse=False)
+        cursor = self.cursor(start, stop, want="keys", reverse=False)
         keys = [key for key, _ in cursor.page(POINT_DELETES)]
         if cursor.ended:
             for key in keys:
@@ -201,9 +201,9 @@ class RocksFiles:
 class Cursor:
     """Walks the pairs of a range as of the moment it was made."""
 
-    def __init__(self, small: Rdict, large: Rdict, start: bytes, stop: bytes, *, values: bool, reverse: bool) -> None:
+    def __init__(self, small: Rdict, large: Rdict, start: bytes, stop: bytes, *, want: Want, reverse: bool) -> None:
         self.ended = False
-        self._start, self._values, self._reverse = start, values, reverse
+        self._start, self._want, self._reverse = start, want, reverse
         # The iterator keeps a bare pointer into the bound and does not keep the object: it must live as long.
         self._stop = stop
         # set_iterate_lower_bound sets the upper bound (rocksdict 0.3.29); so `page` looks at the lower one itself.
@@ -212,7 +212,7 @@ class Cursor:
         # items() ends silently at a damaged block; only this iterator has a status.
         self._rows: RdictIter | None = small.iter(options)
         # Only single gets honour a snapshot; an iterator made from one shows the present.
-        self._snapshot = large.snapshot() if values else None
+        self._snapshot = large.snapshot() if want == "values" else None
         if reverse:
             self._rows.seek_for_prev(stop)  # the bound excludes `stop` itself
         else:
@@ -221,7 +221,7 @@ class Cursor:
     def page(self, limit: int) -> Page:
         """The next pairs, at most `limit` and, but for the last of them, `PAGE_BYTES`; sets `ended` with the last."""
         page: Page = []
-        rows, values, weight = self._rows, self._values, 0
+        rows, want, weight = self._rows, self._want, 0
         if rows is None:
             return page
         step = rows.prev if self._reverse else rows.next
@@ -232,11 +232,14 @@ class Cursor:
                     rows.status()
                     self.ended = True
                     break
-                value = rows.value()
-                if value[:1] == ESCAPE:
-                    value = self._unescaped(key, value)
-                if not values:
-                    value = value[:1]
+                if want == "keys":  # the value is not even copied: 0.13 us instead of 0.9 for one of 1,000 bytes
+                    value = b""
+                else:
+                    value = rows.value()
+                    if value[:1] == ESCAPE:
+                        value = self._unescaped(key, value)
+                    if want == "heads":
+                        value = value[:1]
                 page.append((key, value))
                 weight += len(key) + len(value)
                 step()

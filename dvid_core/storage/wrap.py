@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from ..errors import StoreError
-from .base import Batch, Page, Receipt, Store, StoreConfig
+from .base import Batch, Page, Receipt, Store, StoreConfig, Want
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ class Wrapped(Store):
         return await self.inner.get_many(keys)
 
     def scan(
-        self, start: bytes, stop: bytes, *, values: bool = True, reverse: bool = False, limit: int | None = None
+        self, start: bytes, stop: bytes, *, want: Want = "values", reverse: bool = False, limit: int | None = None
     ) -> AsyncIterator[Page]:
-        return self.inner.scan(start, stop, values=values, reverse=reverse, limit=limit)
+        return self.inner.scan(start, stop, want=want, reverse=reverse, limit=limit)
 
     async def scan_many(self, ranges: Sequence[tuple[bytes, bytes]], *, limit: int) -> list[Page]:
         return await self.inner.scan_many(ranges, limit=limit)
@@ -66,9 +66,9 @@ class Logged(Wrapped):
             return await self.inner.get_many(keys)
 
     async def scan(
-        self, start: bytes, stop: bytes, *, values: bool = True, reverse: bool = False, limit: int | None = None
+        self, start: bytes, stop: bytes, *, want: Want = "values", reverse: bool = False, limit: int | None = None
     ) -> AsyncIterator[Page]:
-        pages = self.inner.scan(start, stop, values=values, reverse=reverse, limit=limit)
+        pages = self.inner.scan(start, stop, want=want, reverse=reverse, limit=limit)
         with self._logged("scan %s to %s", start.hex(), stop.hex()):
             async for page in pages:
                 yield page
@@ -115,10 +115,10 @@ class Delayed(Wrapped):
         return await self.inner.get_many(keys)
 
     async def scan(
-        self, start: bytes, stop: bytes, *, values: bool = True, reverse: bool = False, limit: int | None = None
+        self, start: bytes, stop: bytes, *, want: Want = "values", reverse: bool = False, limit: int | None = None
     ) -> AsyncIterator[Page]:
         await asyncio.sleep(self.seconds)
-        pages = self.inner.scan(start, stop, values=values, reverse=reverse, limit=limit)
+        pages = self.inner.scan(start, stop, want=want, reverse=reverse, limit=limit)
         async for page in pages:
             yield page
             await asyncio.sleep(self.seconds)

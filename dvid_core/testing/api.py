@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -125,13 +126,13 @@ class Api:
         """Lock a version."""
         await self.post(f"/api/node/{uuid}/commit", json={"note": note, "log": list(log)})
 
-    async def newversion(self, uuid: str, **values: str) -> str:
+    async def newversion(self, parent: str, **values: str) -> str:
         """The next version on the same branch."""
-        return str((await self.post(f"/api/node/{uuid}/newversion", json=values))["child"])
+        return str((await self.post(f"/api/node/{parent}/newversion", json=values))["child"])
 
-    async def branch(self, uuid: str, name: str, **values: str) -> str:
+    async def branch(self, parent: str, name: str, **values: str) -> str:
         """A version on a new branch."""
-        return str((await self.post(f"/api/node/{uuid}/branch", json={"branch": name, **values}))["child"])
+        return str((await self.post(f"/api/node/{parent}/branch", json={"branch": name, **values}))["child"])
 
     async def merge(self, *parents: str, note: str = "") -> str:
         """The open child of several locked versions of one repo."""
@@ -146,3 +147,11 @@ class Api:
         """The versions of a repo as its info shows them, by UUID."""
         found: dict[str, dict[str, Any]] = (await self.repo_info(uuid))["DAG"]["Nodes"]
         return found
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Fail when the metadata of any repo are other at the end of the block than at its beginning."""
+        before = await self.get("/api/repos/info")
+        yield
+        after = await self.get("/api/repos/info")
+        assert after == before, "what was refused has changed something"

@@ -1,10 +1,10 @@
 """A server's core beside a plain model of versions, driven over random DAGs.
 
-    class MyMachine(VersionsMachine):
-        def config(self, folder: Path) -> Config:
-            return engine_config("my-engine", path=str(folder))
+class MyMachine(VersionsMachine):
+    def config(self, folder: Path) -> Config:
+        return engine_config("my-engine", path=str(folder))
 
-    TestMyMachine = MyMachine.TestCase
+TestMyMachine = MyMachine.TestCase
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ CHANGES = st.dictionaries(NAMES, st.one_of(VALUES, VALUES, st.none()), min_size=
 VERSIONS = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.parents)))
 OPEN = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.open)))
 LOCKED = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.locked)))
-PARENTS = LOCKED.flatmap(lambda first: st.lists(LOCKED, min_size=1, max_size=2, unique=True).map(lambda more: [first, *more]))
+PARENTS = LOCKED.flatmap(
+    lambda first: st.lists(LOCKED, min_size=1, max_size=2, unique=True).map(lambda more: [first, *more])
+)
 
 has_open = precondition(lambda machine: machine.model.open)
 has_locked = precondition(lambda machine: machine.model.locked)
@@ -101,6 +103,8 @@ class VersionsMachine(RuleBasedStateMachine):
             await self.server.aclose()
             self.server = await self.open()
             self.repo, _ = self.server.repos.find(self.repo.root)
+            for instance in self.repo.instances.values():
+                await instance.ready()
 
         self.run_(again)
 
@@ -145,6 +149,19 @@ class VersionsMachine(RuleBasedStateMachine):
             self.commit(version)
             self.make_branch(version)
             version = max(self.model.parents)
+
+    @has_open
+    @rule(version=OPEN, sides=st.lists(st.one_of(CHANGES, st.just({})), min_size=2, max_size=3), settled=st.booleans())
+    def make_diamond(self, version: int, sides: list[dict[str, bytes | None]], settled: bool) -> None:
+        self.commit(version)
+        tips = []
+        for changes in sides:
+            self.make_branch(version)
+            tips.append(max(self.model.parents))
+            if changes:
+                self.write(tips[-1], changes)
+            self.commit(tips[-1])
+        (self.resolve if settled else self.merge)(tips)
 
     @has_locked
     @rule(version=LOCKED)

@@ -164,9 +164,7 @@ async def _replay_step(
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _send(
-    client: aiohttp.ClientSession, url: str, case: Case, request: Recorded, variables: Variables
-) -> Answer:
+async def _send(client: aiohttp.ClientSession, url: str, case: Case, request: Recorded, variables: Variables) -> Answer:
     path = quote(fill(request.path, variables), safe=LEGAL)
     data = request.read(case.folder)
     if request.json is not UNSET:

@@ -116,7 +116,7 @@ class StoreSuite:
         assert await store.get(b"k") == value
         assert await store.get_many([b"k"]) == [value]
         assert await pairs(store.scan(b"k", b"l")) == [(b"k", value)]
-        assert await pairs(store.scan(b"k", b"l", values=False)) == [(b"k", value[:1])]
+        assert await pairs(store.scan(b"k", b"l", want="heads")) == [(b"k", value[:1])]
         assert await store.scan_many([(b"k", b"l")], limit=1) == [[(b"k", value)]]
 
     async def test_write_is_seen_around_the_store(self, store: Store) -> None:
@@ -169,7 +169,7 @@ class StoreSuite:
         expected = [(b"%05d" % i, b"%d" % i) for i in range(1500)]
         expected = (expected[::-1] if reverse else expected)[:limit]
         assert await pairs(store.scan(b"", END, limit=limit, reverse=reverse)) == expected
-        keys_only = await pairs(store.scan(b"", END, limit=limit, reverse=reverse, values=False))
+        keys_only = await pairs(store.scan(b"", END, limit=limit, reverse=reverse, want="heads"))
         assert keys_only == [(key, value[:1]) for key, value in expected]
 
     async def test_scan_of_small_and_large_values_keeps_the_order(self, store: Store) -> None:
@@ -177,7 +177,7 @@ class StoreSuite:
         await store.commit(batch(puts))
         assert await pairs(store.scan(b"", END)) == sorted(puts.items())
         assert await pairs(store.scan(b"", END, reverse=True)) == sorted(puts.items(), reverse=True)
-        assert await pairs(store.scan(b"", END, values=False)) == [(k, v[:1]) for k, v in sorted(puts.items())]
+        assert await pairs(store.scan(b"", END, want="heads")) == [(k, v[:1]) for k, v in sorted(puts.items())]
 
     @pytest.mark.parametrize("reverse", [False, True])
     async def test_scan_shows_one_moment_while_commits_go_on(self, store: Store, reverse: bool) -> None:
@@ -394,7 +394,7 @@ class StoreSuite:
         key, value = b"k" * store.limits.key_bytes, b"v" * (store.limits.value_bytes - 1) + b"!"
         await store.commit(batch({key: b"long key", b"big": value}))
         assert await store.get_many([key, b"big"]) == [b"long key", value]
-        assert [page_key for page_key, _ in await pairs(store.scan(b"", END, values=False))] == [b"big", key]
+        assert [page_key for page_key, _ in await pairs(store.scan(b"", END, want="heads"))] == [b"big", key]
 
     async def test_what_is_beyond_the_limits_is_refused_and_nothing_written(self, store: Store) -> None:
         limits = store.limits

@@ -28,6 +28,7 @@ from .bodies import AiohttpBody
 from .callers import caller_of, client_address, is_local_admin
 from .cors import Cors
 from .replies import send
+from .whole import Clock, WholeReply, whole_reply
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ UNBLOCKED = ("/api/heartbeat", "/api/load", "/api/user-latencies")
 """Paths that work for callers on the block list, and while the server drains (heartbeat alone)."""
 
 Context = dict[str, Any]
+Response = web.StreamResponse | WholeReply
 
 
 class Dispatcher:
@@ -49,8 +51,9 @@ class Dispatcher:
         self.repo = RouteTable(repo_api.ROUTES)
         self.node = RouteTable(node_api.ROUTES)
         self.inherited = RouteTable(instance_api.ROUTES)
+        self._clock = Clock()
 
-    async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, raw: web.BaseRequest) -> Response:
         """Answer one request; every error becomes a reply here."""
         traffic = self.server.traffic
         traffic.active += 1
@@ -93,10 +96,15 @@ class Dispatcher:
             traffic.active -= 1
         return await self._send(raw, reply, data)
 
-    async def _send(self, raw: web.BaseRequest, reply: Reply, data: bool) -> web.StreamResponse:
+    async def _send(self, raw: web.BaseRequest, reply: Reply, data: bool) -> Response:
         if isinstance(reply, FileReply):
             return web.FileResponse(reply.path, headers=self.cors.headers(raw.headers, data))
-        return await send(raw, reply, self.cors.headers(raw.headers, data) if self.cors.active else None)
+        extra = self.cors.headers(raw.headers, data) if self.cors.active else None
+        if reply.stream is None and reply.status < 400:
+            whole = whole_reply(raw, reply, extra, self._clock)
+            if whole is not None:
+                return whole
+        return await send(raw, reply, extra)
 
     def _check_blocked(self, raw: web.BaseRequest, path: str, query_string: str) -> None:
         if path not in UNBLOCKED:

@@ -19,6 +19,10 @@ PATIENCE = 600.0
 """Seconds that a client may take for one piece of a reply."""
 
 
+GATHER = 64 << 10
+"""Bytes that are collected before a streamed reply begins."""
+
+
 async def send(raw: web.BaseRequest, reply: Reply, extra: dict[str, str] | None) -> web.StreamResponse:
     """The response to `raw`; a streamed one is sent here."""
     headers: CIMultiDict[str] = CIMultiDict(reply.headers or ())
@@ -48,7 +52,11 @@ async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str])
             await response.prepare(raw)
             return response
         # Errors up to here are proper error replies, since nothing was sent.
-        first = await anext(stream, b"")
+        first, ended = await _beginning(stream)
+        if ended:
+            if reply.length is not None and reply.length != len(first):
+                raise RuntimeError(f"a reply of {reply.length} bytes was promised and {len(first)} were made")
+            return web.Response(body=first, status=reply.status, headers=headers)
         await response.prepare(raw)
         try:
             await _pump(response, first, stream)
@@ -63,6 +71,17 @@ async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str])
         with contextlib.suppress(Exception):
             await stream.aclose()  # type: ignore[attr-defined]
     return response
+
+
+async def _beginning(stream: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    """The first pieces, and whether they are all: a short stream goes out as one reply."""
+    pieces, size = [], 0
+    async for piece in stream:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= GATHER:
+            return b"".join(pieces), False
+    return b"".join(pieces), True
 
 
 async def _pump(response: web.StreamResponse, first: bytes, stream: AsyncIterator[bytes]) -> None:

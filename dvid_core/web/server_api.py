@@ -196,7 +196,9 @@ async def get_help(server: Server, typename: str = "") -> Reply:
         + "\n\nDatatypes (GET /api/help/<type> tells all of each):\n\n"
         + "".join(f"    {t}: {(k.__doc__ or '').strip().splitlines()[0]}\n" for t, k in server.types.items())
     )
-    page = f"<!DOCTYPE html>\n<html><head><title>DVID help</title></head><body><pre>{_escape(text)}</pre></body></html>\n"
+    page = (
+        f"<!DOCTYPE html>\n<html><head><title>DVID help</title></head><body><pre>{_escape(text)}</pre></body></html>\n"
+    )
     return Reply(page.encode(), "text/html; charset=utf-8")
 
 
@@ -218,7 +220,9 @@ def _escape(text: str) -> str:
 
 async def get_openapi(server: Server) -> Reply:
     """All routes of the server and of every installed datatype, as an OpenAPI 3.1 document."""
-    groups: list[tuple[str, str, Any]] = [(tag, base.replace("<", "{").replace(">", "}"), r) for tag, base, r in core_groups()]
+    groups: list[tuple[str, str, Any]] = [
+        (tag, base.replace("<", "{").replace(">", "}"), r) for tag, base, r in core_groups()
+    ]
     for typename, kind in server.types.items():
         groups.append((typename, "/api/node/{uuid}/{name:%s}" % typename, kind.routes))
     document = openapi(groups, "DVID", __version__)
@@ -227,7 +231,13 @@ async def get_openapi(server: Server) -> Reply:
 
 async def get_llms(server: Server) -> Reply:
     """A short plain-text overview of this API for tools that read it."""
-    lines = ["# DVID", "", "> Versioned volumes, segmentations, annotations and key-values over HTTP.", "", INTRODUCTION]
+    lines = [
+        "# DVID",
+        "",
+        "> Versioned volumes, segmentations, annotations and key-values over HTTP.",
+        "",
+        INTRODUCTION,
+    ]
     lines += ["## Routes", ""]
     for _, base, routes in core_groups():
         lines += [_line(base, r) for r in routes]
@@ -291,5 +301,3 @@ ROOT_ROUTES: tuple[Route, ...] = (
     get("llms.txt", get_llms),
     get("interface/{word}", get_interface_version),
 )
-
-

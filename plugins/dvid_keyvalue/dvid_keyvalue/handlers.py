@@ -13,7 +13,7 @@ from dvid_core import (
 )  # fmt: skip
 
 from .forms import ByteRange, Form, Item, check_json, reply
-from .keys import KEY, Key, check_key, key_of
+from .keys import KEY, Key, check_key, keys_of
 from .messages import Keys, KeyValues, parse
 from .ranges import checked_range, header_range, option_range
 
@@ -82,7 +82,9 @@ def _value_reply(value: Value, part: tuple[int, int] | None, status: int, header
     start, stop = part if part is not None else (0, value.size)
     if (data := value.inline) is not None:
         return Reply(data if part is None else data[start:stop], OCTETS, status=status, headers=headers)
-    return Reply(content_type=OCTETS, status=status, headers=headers, stream=value.chunks(start, stop), length=stop - start)
+    return Reply(
+        content_type=OCTETS, status=status, headers=headers, stream=value.chunks(start, stop), length=stop - start
+    )
 
 
 async def head_key(view: View, key: Key) -> Reply:
@@ -135,7 +137,7 @@ async def delete_key(view: View, key: Key) -> Reply:
 async def _key_list(view: View, start: bytes, stop: bytes) -> AsyncIterator[bytes]:
     sign = b"["
     async for page in view.scan_keys(start, stop):
-        yield sign + msgspec.json.encode([key_of(t) for t in page])[1:-1]
+        yield sign + msgspec.json.encode(keys_of(page))[1:-1]
         sign = b","
     yield b"]" if sign == b"," else b"[]"
 
@@ -161,7 +163,8 @@ async def get_keyrangevalues(view: View, first: Key, last: Key, query: FormQuery
 
 async def _range_items(view: View, start: bytes, stop: bytes) -> AsyncIterator[list[Item]]:
     async for page in view.scan(start, stop):
-        yield [(key_of(t), _undisputed(view, t, v), None) for t, v in page]
+        keys = keys_of([t for t, _ in page])
+        yield [(key, _undisputed(view, t, v), None) for key, (t, v) in zip(keys, page)]
 
 
 def _undisputed(view: View, tkey: bytes, found: Value | Disputed | None) -> Value | None:

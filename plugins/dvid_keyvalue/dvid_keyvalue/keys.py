@@ -30,7 +30,6 @@ def check_key(key: str) -> str:
 Key = Annotated[str, Param(check_key, "a key, percent-encoded")]
 
 
-def key_of(tkey: bytes) -> str:
-    """The key that a tkey of `KEY` stands for; the fast way for the usual case."""
-    text = tkey[1:-2]
-    return text.decode() if b"\x00" not in text else str(KEY.unpack(tkey)[0])
+def keys_of(tkeys: list[bytes]) -> list[str]:
+    """The keys that tkeys of `KEY` stand for."""
+    return [t[1:-2].decode() if t.find(b"\x00") == len(t) - 2 else KEY.unpack(t)[0] for t in tkeys]

@@ -1,0 +1,203 @@
+"""How a block becomes bytes: in the store, and on the wire.
+
+A stored block is one tag byte and a payload.  The tag says the codec (`Tag`); with 0x80 added, a CRC-32 of the payload
+(4 bytes, little-endian) comes before it.  Payloads:
+
+    RAW     the voxels, x fastest, little-endian
+    BLOSC2  a Blosc2 chunk
+    LZ4     uint32 LE size of the voxels, then an LZ4 block
+    SNAPPY  a Snappy block
+    GZIP    a gzip member
+    JPEG    a gray JPEG, width = x, height = y * z of the block
+
+All functions are kernels: blocking, over bytes and arrays, without the GIL where it takes time.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import zlib
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import cramjam
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dvid_core import Compression
+
+from .geometry import Triple
+
+JPEG_QUALITY = 80
+CRC = 0x80
+
+Block = NDArray[Any]
+"""One block: an array (z, y, x) of opaque items, C order."""
+
+
+class Tag(enum.IntEnum):
+    """The codec of a stored block; the numbers are stored and never change."""
+
+    RAW = 0
+    BLOSC2 = 1
+    LZ4 = 2
+    SNAPPY = 3
+    GZIP = 4
+    JPEG = 5
+
+
+class DamagedBlock(ValueError):
+    """Raised when a stored block is not what its head says."""
+
+
+_BY_NAME = {"none": Tag.RAW, "lz4": Tag.LZ4, "snappy": Tag.SNAPPY, "gzip": Tag.GZIP, "jpeg": Tag.JPEG}
+
+
+@cache
+def _blosc2() -> ModuleType:
+    import blosc2
+
+    blosc2.set_releasegil(True)
+    return blosc2
+
+
+def warm() -> None:
+    """Load what loads slowly: 0.2 to 0.5 s the first time."""
+    _blosc2()
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """Stores and reads the blocks of one instance."""
+
+    shape: Triple
+    """A block's size z, y, x."""
+    item: str
+    """The voxel as a numpy dtype without meaning: u1, <u2, <u4 or <u8."""
+    tag: Tag = Tag.BLOSC2
+    """What new blocks are stored as; blocks of any other tag are read too."""
+    level: int = -1
+    crc: bool = False
+
+    @classmethod
+    def choose(cls, shape: Triple, item: str, wanted: Compression | None, checksum: str = "none") -> Codec:
+        """The codec of an instance; `wanted` None leaves the choice to the server."""
+        crc = checksum == "crc32"
+        if wanted is None:
+            return cls(shape, item, crc=crc)
+        return cls(shape, item, _BY_NAME[wanted.codec], wanted.level, crc)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the voxels of a block."""
+        z, y, x = self.shape
+        return z * y * x * np.dtype(self.item).itemsize
+
+    @property
+    def quick(self) -> bool:
+        """Whether blocks are decoded at about the speed of copying."""
+        return self.tag not in (Tag.GZIP, Tag.JPEG)
+
+    def encode(self, block: Block) -> bytes:
+        """The stored form of a block."""
+        payload = self._pack(self.tag, block)
+        if self.crc:
+            return bytes((self.tag | CRC,)) + zlib.crc32(payload).to_bytes(4, "little") + payload
+        return bytes((self.tag,)) + payload
+
+    def decode(self, stored: bytes) -> Block:
+        """The block of a stored form.  Raises `DamagedBlock`."""
+        tag, payload = self._open(stored)
+        return self._unpack(tag, payload)
+
+    def stored_form(self, stored: bytes) -> bytes:
+        """What clients get when they ask for no compression: the payload in the form that the instance's settings
+        promise, which is LZ4 when the choice was the server's."""
+        tag, payload = self._open(stored)
+        promised = Tag.LZ4 if self.tag is Tag.BLOSC2 else self.tag
+        return bytes(payload) if tag is promised else self._pack(promised, self._unpack(tag, payload))
+
+    def voxels(self, stored: bytes) -> bytes:
+        """The voxels of a stored block, x fastest."""
+        tag, payload = self._open(stored)
+        return bytes(payload) if tag is Tag.RAW else self._unpack(tag, payload).tobytes()
+
+    def _open(self, stored: bytes) -> tuple[Tag, memoryview]:
+        if not stored or stored[0] & ~CRC not in Tag.__members__.values():
+            raise DamagedBlock("a stored block begins with no tag that is known")
+        payload = memoryview(stored)[1:]
+        if stored[0] & CRC:
+            crc, payload = int.from_bytes(payload[:4], "little"), payload[4:]
+            if zlib.crc32(payload) != crc:
+                raise DamagedBlock("a stored block does not fit its checksum")
+        return Tag(stored[0] & ~CRC), payload
+
+    def _pack(self, tag: Tag, block: Block) -> bytes:
+        if tag is Tag.BLOSC2:
+            blosc2 = _blosc2()
+            wide = block.itemsize > 1
+            # Measured on 8-bit sections of 4.6 nm: bit shuffling and Zstandard save 0.5 and 3 percent and cost 5 and 10
+            # times the time of LZ4 alone, which leaves such noise as it is. Shuffling pays for wider voxels.
+            packed: bytes = blosc2.compress2(
+                block, codec=blosc2.Codec.LZ4, clevel=5, typesize=block.itemsize, nthreads=1,
+                filters=[blosc2.Filter.SHUFFLE if wide else blosc2.Filter.NOFILTER], filters_meta=[0],
+            )  # fmt: skip
+            return packed
+        if tag is Tag.JPEG:
+            z, y, x = self.shape
+            file = io.BytesIO()
+            Image.fromarray(block.reshape(z * y, x)).save(file, "JPEG", quality=JPEG_QUALITY)
+            return file.getvalue()
+        if tag is Tag.LZ4:
+            return bytes(cramjam.lz4.compress_block(_raw(block), store_size=True))
+        if tag is Tag.SNAPPY:
+            return bytes(cramjam.snappy.compress_raw(_raw(block)))
+        if tag is Tag.GZIP:
+            packer = zlib.compressobj(self.level, zlib.DEFLATED, 31)
+            return packer.compress(_raw(block)) + packer.flush()
+        return block.tobytes()
+
+    def _unpack(self, tag: Tag, payload: memoryview) -> Block:
+        try:
+            raw = self._expand(tag, payload)
+        except (cramjam.DecompressionError, zlib.error, OSError, ValueError, RuntimeError) as err:
+            raise DamagedBlock(f"a stored block cannot be decoded: {err}") from err
+        if len(raw) != self.nbytes:
+            raise DamagedBlock(f"a stored block has {len(raw)} bytes of voxels, not {self.nbytes}")
+        return np.frombuffer(raw, self.item).reshape(self.shape)
+
+    def _expand(self, tag: Tag, payload: memoryview) -> Any:
+        size = self.nbytes
+        if tag is Tag.BLOSC2:
+            blosc2 = _blosc2()
+            # decompress2 writes as much as the chunk's head says, whatever the room.
+            if len(payload) < 32 or blosc2.get_cbuffer_sizes(payload)[:2] != (size, len(payload)):
+                raise DamagedBlock("the head of a Blosc2 chunk does not fit the block")
+            room = np.empty(size, np.uint8)
+            blosc2.decompress2(payload, dst=room, nthreads=1)
+            return room
+        if tag is Tag.JPEG:
+            z, y, x = self.shape
+            with Image.open(io.BytesIO(payload)) as image:
+                if image.size != (x, y * z) or image.mode != "L":
+                    raise DamagedBlock(f"a stored JPEG is {image.size} {image.mode}, not {(x, y * z)} gray")
+                return image.tobytes()
+        if tag is Tag.LZ4:
+            if int.from_bytes(payload[:4], "little") != size:
+                raise DamagedBlock("the head of an LZ4 block does not fit the block")
+            room = np.empty(size, np.uint8)
+            return room[: cramjam.lz4.decompress_block_into(payload[4:], room)]
+        if tag is Tag.SNAPPY:
+            room = np.empty(size, np.uint8)
+            return room[: cramjam.snappy.decompress_raw_into(payload, room)]
+        if tag is Tag.GZIP:
+            unpacker = zlib.decompressobj(31)
+            return unpacker.decompress(payload, size + 1)
+        return payload
+
+
+def _raw(block: Block) -> memoryview:
+    return memoryview(block).cast("B")

@@ -1,0 +1,38 @@
+"""What voxel datatypes ask of one another: `await view.peer(name, RoiMask)`."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import Box
+
+
+class RoiMask(Protocol):
+    """A region of interest at one version, as a set of blocks."""
+
+    async def inside(self, blocks: Box) -> NDArray[np.bool_]:
+        """For each block of a box of block coordinates whether the region has it: an array (z, y, x)."""
+        ...
+
+
+class Voxels(Protocol):
+    """The voxels of an instance at one version."""
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """The size of a voxel along x, y, z, in the instance's units."""
+        ...
+
+    async def extents(self) -> Box | None:
+        """The box that was written; None before anything is."""
+        ...
+
+    async def picture(self, box: Box) -> NDArray[Any]:
+        """The voxels of a box that is one voxel thick, as an image: (h, w) of u1 or <u2, or (h, w, 4) of u1 or >u2.
+
+        Of the two long axes the one of x, y, z that comes first runs along w.  Raises `BadRequest` when it is too large.
+        """
+        ...

@@ -1,0 +1,180 @@
+"""`Volume`: the blocks of one instance as one version sees them, and how boxes of voxels are read from them.
+
+Work is proportional to the blocks that exist, and memory to a few slabs, however large the box is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+
+from dvid_core import KeyClass, View
+
+from .arrays import Array, gather, hide
+from .codecs import Codec
+from .geometry import Box, Triple
+from .peers import RoiMask
+from .pipeline import pipelined
+from .spool import Spool
+
+SLAB = 4 << 20
+"""Bytes of voxels that are read at a time, unless a layer of blocks has more."""
+
+LAYER = 16 << 20
+"""Bytes of the largest layer of blocks that is held in memory; a larger one is put together in a file."""
+
+BATCH = 4 << 20
+"""Bytes of decoded blocks that are read from the store at a time."""
+
+DIRECT = 256
+"""So many blocks are asked for by name; of more, those that exist are looked up first."""
+
+INLINE = 256 << 10
+"""Bytes of blocks that are decoded on the event loop: 30 to 60 us, where a hop to a thread costs 35 to 75."""
+
+Stored: TypeAlias = tuple[Triple, bytes]
+"""Block coordinates z, y, x and the stored form of the block."""
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """Made for each request; holds nothing but what it needs to find its blocks."""
+
+    view: View
+    key: KeyClass
+    """The class of the block keys; its one field is ZYX."""
+    codec: Codec
+    background: int = 0
+    """The byte that stands for voxels without a block, where they are not read as 0."""
+    mask: RoiMask | None = None
+    """Blocks outside read as `background`, whether they exist or not."""
+
+    @property
+    def block(self) -> Triple:
+        """The size of a block, z, y, x."""
+        return self.codec.shape
+
+    def key_of(self, at: Triple) -> bytes:
+        """The tkey of a block."""
+        return self.key.key(at)
+
+    # -- blocks
+
+    async def existing(self, blocks: Box) -> AsyncIterator[Triple]:
+        """Coordinates of the blocks within a box of blocks that have a value, in order."""
+        end = self.key_of((blocks.high[0] - 1, blocks.high[1] - 1, blocks.high[2] - 1)) + b"\x00"
+        (low_z, low_y, low_x), (_, high_y, high_x) = blocks.low, blocks.high
+        z, y = low_z, low_y
+        while z < blocks.high[0]:
+            found = False
+            async for page in self.view.scan_keys(self.key_of((z, y, low_x)), self.key_of((z, y, high_x))):
+                for tkey in page:
+                    found = True
+                    yield self.key.unpack(tkey)[0]
+            z, y = (z, y + 1) if y + 1 < high_y else (z + 1, low_y)
+            if not found:
+                beyond = await self._next(self.key_of((z, y, low_x)), end)
+                if beyond is None:
+                    return
+                if beyond[:2] > (z, y):
+                    z, y = beyond[:2]
+                    if y >= high_y:
+                        z, y = z + 1, low_y
+                    y = max(y, low_y)
+
+    async def _next(self, start: bytes, end: bytes) -> Triple | None:
+        pages = self.view.scan_keys(start, end)
+        try:
+            async for page in pages:
+                at: Triple = self.key.unpack(page[0])[0]
+                return at
+        finally:
+            await pages.aclose()  # type: ignore[attr-defined]
+        return None
+
+    async def values(self, wanted: Sequence[Triple]) -> list[Stored]:
+        """Those of the wanted blocks that exist."""
+        values = await self.view.get_many([self.key_of(at) for at in wanted])
+        return [(at, value) for at, value in zip(wanted, values) if value is not None]
+
+    async def stored(self, blocks: Box) -> AsyncIterator[list[Stored]]:
+        """The blocks within a box of blocks that exist, in order, in batches; the next is read ahead."""
+        if blocks.count <= DIRECT:
+            source = blocks.points()
+            async for batch in pipelined(self.values(names) for names in self._batches(source)):
+                yield batch
+            return
+        names: list[Triple] = []
+        size = self._batch_size
+        async for at in self.existing(blocks):
+            names.append(at)
+            if len(names) >= 4 * size:
+                async for batch in pipelined(self.values(part) for part in self._batches(iter(names))):
+                    yield batch
+                names = []
+        async for batch in pipelined(self.values(part) for part in self._batches(iter(names))):
+            yield batch
+
+    @property
+    def _batch_size(self) -> int:
+        return max(1, min(DIRECT, BATCH // self.codec.nbytes))
+
+    def _batches(self, names: Iterator[Triple]) -> Iterator[list[Triple]]:
+        while batch := list(islice(names, self._batch_size)):
+            yield batch
+
+    # -- voxels
+
+    async def read(self, box: Box, absent: int = 0) -> Array:
+        """The voxels of `box`, an array (z, y, x) of opaque items; those without a block have the byte `absent`."""
+        item = np.dtype(self.codec.item)
+        out = np.full(box.count * item.itemsize, absent, np.uint8) if absent else np.zeros(box.count, item)
+        out = out.view(item).reshape(box.size)
+        async for batch in self.stored(box.blocks(self.block)):
+            if self.codec.quick and len(batch) * self.codec.nbytes <= INLINE:
+                gather(out, box, self.codec, batch)
+            else:
+                await self.view.run(gather, out, box, self.codec, batch)
+        if self.mask is not None:
+            blocks = box.blocks(self.block)
+            inside = await self.mask.inside(blocks)
+            await self.view.run(hide, out, box, self.block, inside, self.background)
+        return out
+
+    def nbytes(self, box: Box) -> int:
+        """Bytes of the voxels of a box."""
+        return box.count * np.dtype(self.codec.item).itemsize
+
+    async def stream(self, box: Box) -> AsyncIterator[bytes]:
+        """The voxels of `box` in pieces, x fastest, then y, then z."""
+        z, y, x = box.size
+        layer = self.nbytes(Box(box.low, (min(z, self.block[0]), y, x)))
+        if layer > LAYER:
+            for part in box.layers(self.block):
+                async for piece in self._through_file(part):
+                    yield piece
+            return
+        async for piece in pipelined(self._bytes(part) for part in box.layers(self.block, max(1, SLAB // layer))):
+            yield piece
+
+    async def _bytes(self, box: Box) -> bytes:
+        out = await self.read(box)
+        return out.tobytes() if out.nbytes <= INLINE else await self.view.run(out.tobytes)
+
+    async def _through_file(self, box: Box) -> AsyncIterator[bytes]:
+        run = self.view.run
+        with Spool(box, self.codec.item, in_memory=False) as spool:
+            item = np.dtype(self.codec.item).itemsize
+            async for tile, out in pipelined(self._tile(t) for t in box.tiles(self.block, SLAB // item)):
+                await run(spool.put, tile, out)
+            for at in range(0, spool.nbytes, 1 << 20):
+                yield await run(spool.bytes, at, min(1 << 20, spool.nbytes - at))
+
+    async def _tile(self, box: Box) -> tuple[Box, Array]:
+        return box, await self.read(box)
+
+
+__all__ = ["Array", "Coroutine", "Iterable", "Stored", "Volume"]

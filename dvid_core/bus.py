@@ -124,9 +124,11 @@ class Follower(ABC):
 
     async def leave_out(self, version: int, number: int) -> None:
         """A record that cannot be handled is passed over."""
+        return
 
     async def caught_up(self, version: int, number: int) -> None:
         """There are no further records for now."""
+        return
 
 
 class Listener(Follower):

@@ -79,7 +79,8 @@ class Dag:
 
         `writers` come newest first.  One survivor is the usual case; several come of a merge.
         """
-        mask, hidden, out = self._ancestors[version], 0, []
+        out: list[int] = []
+        mask, hidden = self._ancestors[version], 0
         for w in writers:
             position = self._position.get(w)
             if position is None or not mask >> position & 1 or hidden >> position & 1:
@@ -87,10 +88,6 @@ class Dag:
             hidden |= self._ancestors[w]
             out.append(w)
         return out
-
-    def lineage(self, version: int) -> Lineage:
-        """What a scan needs to resolve entries at `version`."""
-        return Lineage(self._position, self._ancestors, self._ancestors[version])
 
     def branch_leaf(self, branch: str) -> Node | None:
         """The newest node of the branch that has no child of the same branch; None when nobody is on it."""
@@ -105,7 +102,8 @@ class Dag:
 
         All parents of a merge are listed in order, and the walk goes on from the last of them.
         """
-        leaf, out = self.branch_leaf(branch), []
+        out: list[Node] = []
+        leaf = self.branch_leaf(branch)
         while leaf is not None:
             if not out:
                 out.append(leaf)
@@ -125,12 +123,3 @@ class Dag:
 
     def __len__(self) -> int:
         return len(self.nodes)
-
-
-class Lineage:
-    """Bit masks by which the entries of one key, newest version first, are resolved in one pass."""
-
-    __slots__ = ("ancestors", "mask", "position")
-
-    def __init__(self, position: dict[int, int], ancestors: dict[int, int], mask: int) -> None:
-        self.position, self.ancestors, self.mask = position, ancestors, mask

@@ -29,12 +29,15 @@ reference server, which answers 400 to nearly everything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class DvidError(Exception):
     """Base of all errors that a client is told as a sentence."""
 
     status = 400
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class BadRequest(DvidError):

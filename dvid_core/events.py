@@ -28,4 +28,5 @@ def unpack_events(raw: Iterable[dict[str, Any]], kinds: tuple[type[Event], ...])
     """Those of the stored events that are of `kinds`."""
     names = {k.__struct_config__.tag for k in kinds}
     wanted = [r for r in raw if r.get("event") in names]
-    return msgspec.convert(wanted, list[Union[kinds]]) if wanted else []
+    union: Any = Union[kinds]  # noqa: UP007 - made of a tuple
+    return msgspec.convert(wanted, list[union]) if wanted else []

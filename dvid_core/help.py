@@ -77,7 +77,7 @@ def _operation(tag: str, path: str, route: Route) -> dict[str, Any]:
     known = {name: (param, about) for _, name, param, _, about in route.params}
     parameters: list[dict[str, Any]] = []
     for word in words:
-        param, about = known.get(word, (None, _PLACES.get(word, "")))
+        param, about = known.get(word, (None, _PLACES.get(word, f"the name of an instance of type {word}")))
         schema = param.schema if param else {"type": "string"}
         parameters.append({"name": word, "in": "path", "required": True, "schema": schema, "description": about})
     for o in route.query.options if route.query else ():

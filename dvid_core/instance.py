@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
+from . import settings as _settings
 from .events import Event
 from .keys import KeyClass, Kind, check_key_classes, data_prefix, prefix_range, u32
 from .mutlog import LogRecord
 from .records import InstanceRecord
 from .routes import Route, RouteTable
-from .settings import CHECKSUMS, Compression, Settings, read_settings
+from .settings import CHECKSUMS, Compression, read_settings
 from .storage.base import Store
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Instance:
     typename: ClassVar[str] = ""
     type_version: ClassVar[str] = "0.1"
     type_url: ClassVar[str] = ""
-    Settings: ClassVar[type[Settings]] = Settings
+    Settings: ClassVar[type[_settings.Settings]] = _settings.Settings
     keys: ClassVar[tuple[KeyClass, ...]] = ()
     routes: ClassVar[Sequence[Route]] = ()
     emits: ClassVar[tuple[type[Event], ...]] = ()
@@ -81,12 +82,12 @@ class Instance:
     # -- for datatypes to override
 
     @classmethod
-    def read_settings(cls, raw: dict[str, Any]) -> Settings:
+    def read_settings(cls, raw: dict[str, Any]) -> _settings.Settings:
         """Settings from the wire's object; `BadRequest` names a wrong one."""
         return read_settings(cls.Settings, raw)
 
     @classmethod
-    def compression(cls, wanted: Compression, settings: Settings) -> Compression:
+    def compression(cls, wanted: Compression, settings: _settings.Settings) -> Compression:
         """The compression that is recorded for what was asked."""
         return wanted
 

@@ -41,7 +41,7 @@ class JsonStore(LogSink):
             raise ConfigError(f"{cls.name}: a folder is needed, path = ...")
         folder = Path(path)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, at the start
         except OSError as err:
             raise ConfigError(f"{cls.name}: the folder {folder} cannot be made: {err}") from None
         return cls(folder)

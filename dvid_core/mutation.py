@@ -29,7 +29,6 @@ from .records import now
 from .storage.base import Batch, Receipt
 from .values import TOMBSTONE, Staged, Value, encode, manifest_id
 
-
 if TYPE_CHECKING:
     from .view import View
 

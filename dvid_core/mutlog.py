@@ -47,7 +47,8 @@ class LogRecord(msgspec.Struct, array_like=True, frozen=True):
 
 def pack_record(record: LogRecord) -> bytes:
     """The stored form."""
-    return msgpack.packb(msgspec.to_builtins(record, builtin_types=(bytes,)))
+    packed: bytes = msgpack.packb(msgspec.to_builtins(record, builtin_types=(bytes,)))
+    return packed
 
 
 def unpack_record(data: bytes) -> LogRecord:

@@ -60,7 +60,8 @@ R = TypeVar("R")
 
 def pack(record: Any) -> bytes:
     """The stored form of a record."""
-    return msgpack.packb(msgspec.to_builtins(record))
+    packed: bytes = msgpack.packb(msgspec.to_builtins(record))
+    return packed
 
 
 def unpack(data: bytes, kind: type[R]) -> R:

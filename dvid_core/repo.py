@@ -86,7 +86,7 @@ class Repo:
 
     # -- properties, notes, logs
 
-    def touch(self, batch: Batch, node: Node | None = None, **changes: Any) -> RepoRecord:
+    def touch(self, batch: Batch, **changes: Any) -> RepoRecord:
         """Stage the repo's record with a new time, and with `changes`; memory takes it after the commit."""
         record = msgspec.structs.replace(self.record, updated=now(), **changes)
         batch.put(Meta.REPO.key(u32(self.id)), pack(record))

@@ -64,13 +64,13 @@ class Repos:
                 log.exception("repo %s cannot be read; the others are served", record.root)
         async for page in meta.scan(*Meta.MUTATION_ID.range()):
             for key, data in page:
-                if repo := self.by_id.get(int.from_bytes(key[2:6], "big")):
-                    repo.mutation_id = repo.saved_mutation_id = int.from_bytes(data, "big")
+                if owner := self.by_id.get(int.from_bytes(key[2:6], "big")):
+                    owner.mutation_id = owner.saved_mutation_id = int.from_bytes(data, "big")
         async for page in meta.scan(*Meta.INSTANCE.range()):
             for key, data in page:
-                if repo := self.by_id.get(int.from_bytes(key[2:6], "big")):
-                    record = unpack(data, InstanceRecord)
-                    repo.instances[record.name] = self._instance(repo, record)
+                if owner := self.by_id.get(int.from_bytes(key[2:6], "big")):
+                    instance = self._instance(owner, unpack(data, InstanceRecord))
+                    owner.instances[instance.name] = instance
         async for page in meta.scan(*Meta.DOOMED.range()):
             for _, data in page:
                 self._remove_later(unpack(data, Doomed))

@@ -94,7 +94,8 @@ class Request:
 
     async def json(self, kind: type[T] | Any = Any, *, limit: int = BODY_LIMIT) -> T:
         """The body as JSON of type `kind`; `BadRequest` names the place that is wrong."""
-        return parse_json(await self.read(limit), kind)
+        value: T = parse_json(await self.read(limit), kind)
+        return value
 
     async def json_object(self, *, empty: bool = False) -> dict[str, Any]:
         """The body as a JSON object; with `empty` a missing body counts as {}."""

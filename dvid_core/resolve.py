@@ -61,7 +61,8 @@ async def _judge(instance: Instance, parents: Sequence[Node]) -> Verdict:
     verdict = Verdict({}, [])
     for klass in instance.keys:
         size = len(instance.prefix)
-        current, entries = b"", []
+        current = b""
+        entries: list[tuple[int, bytes]] = []
         async for page in store.scan(*prefix_range(instance.prefix + bytes([klass.number]))):
             for key, raw in page:
                 if key[size:-4] != current:

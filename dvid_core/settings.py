@@ -86,7 +86,7 @@ def read_switch(value: Any, name: str) -> bool:
 
 
 def read_tags(value: Any, name: str = "Tags") -> dict[str, str] | None:
-    """Tags written as "a=1,b=2"; parts without exactly one "=" or without a name are dropped. None when none is left."""
+    """Tags written as "a=1,b=2", None when none is left; parts without one "=" or without a name are dropped."""
     if not isinstance(value, str):
         raise BadRequest(f"{name}: expected a string such as 'a=1,b=2', got {_short(value)}")
     tags = {}

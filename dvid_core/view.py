@@ -10,7 +10,7 @@ import msgspec
 
 from .dag import Node
 from .errors import BadRequest, MergeConflict
-from .keys import NEWEST, Kind, chunk_key, data_prefix, u32, u64
+from .keys import NEWEST, Kind, chunk_key, u32, u64
 from .requests import SYSTEM, Caller
 from .storage.base import Batch, Want
 from .values import CHUNK, INLINE, Staged, Value
@@ -179,7 +179,8 @@ class View:
     ) -> AsyncIterator[list[tuple[bytes, Found]]]:
         """Pages of (tkey, what is seen of it) for start <= tkey < stop within one class, in order of the tkeys."""
         async for page in self._scan_raw(start, stop, "values", reverse):
-            yield [(t, r if isinstance(r, Disputed) else self._value(r)) for t, r in page]  # type: ignore[misc]
+            store, instance = self.instance.store, self.instance.id
+            yield [(t, r if isinstance(r, Disputed) else Value(r, store, instance)) for t, r in page]
 
     async def scan_keys(self, start: bytes, stop: bytes, *, reverse: bool = False) -> AsyncIterator[list[bytes]]:
         """Pages of the tkeys that have a value here, or several that disagree, in order."""
@@ -208,11 +209,13 @@ class View:
         pages = self.instance.store.scan(self._prefix + start, self._prefix + stop, want=want, reverse=reverse)
         if self._alone(start[0]):
             async for page in pages:
-                found = [(k[size:-4], r) for k, r in page if r]
+                found: list[tuple[bytes, bytes | Disputed]] = [(k[size:-4], r) for k, r in page if r]
                 if found:
-                    yield found  # type: ignore[misc]
+                    yield found
             return
-        current, entries, out = b"", [], []
+        current = b""
+        entries: list[tuple[int, bytes]] = []
+        out: list[tuple[bytes, bytes | Disputed]] = []
         async for page in pages:
             for key, raw in page:
                 tkey = key[size:-4]
@@ -263,7 +266,6 @@ class View:
         held = bytearray()
         staged: Staged | None = None
         n = size = 0
-        store, instance = self.instance.store, self.instance.id
         try:
             async for piece in chunks:
                 held += piece
@@ -320,6 +322,3 @@ class View:
         if offered is None:
             raise BadRequest(f"{name}: an instance of type {other.typename} offers no {protocol.__name__}")
         return offered
-
-
-__all__ = ["Disputed", "Found", "View", "data_prefix"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -83,6 +84,9 @@ class Api:
         if admin:
             path += f"{'&' if '?' in path else '?'}admintoken={self.admin_token}"
         data = msgspec.json.encode(json) if json is not msgspec.UNSET else body
+        if isinstance(data, bytes):
+            # As a file, since aiohttp warns of bytes above 1 MiB.
+            data = io.BytesIO(data)
         async with self.client.request(
             method, URL(self.url + path, encoded=True), data=data, headers=headers, allow_redirects=False,
             skip_auto_headers=("Content-Type",),

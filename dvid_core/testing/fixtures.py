@@ -33,7 +33,7 @@ from .. import builtin
 from ..config import Backend, Config, StoreSection
 from ..server import Server
 from ..web.app import make_runner
-from .api import Api, Answer
+from .api import Answer, Api
 from .process import ServerProcess, process_of
 
 HOST = "127.0.0.1"

@@ -198,6 +198,7 @@ class VersionsMachine(RuleBasedStateMachine):
                     assert not isinstance(after.get(key), frozenset)
                     assert after.get(key) in (value if version == child else {None})
                     self.model.wrote[version][key] = after.get(key)  # type: ignore[assignment]
+                    self.records["cells", version] = 1
         assert all(self.model.sees(child, key) in value for key, value in wanted.items())
         assert not self.node(child).locked
 

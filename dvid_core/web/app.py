@@ -17,7 +17,7 @@ def make_server(server: Server) -> web.Server:
     Bodies are stored as sent (no decompression), and work ends when its client leaves.
     """
     return web.Server(
-        Dispatcher(server).handle,
+        Dispatcher(server).handle,  # type: ignore[arg-type]  # WholeReply has all that is asked of a response
         handler_cancellation=True,
         max_line_size=LINE,
         max_field_size=LINE,

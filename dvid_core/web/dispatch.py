@@ -12,11 +12,18 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
+from ..dag import Node
 from ..errors import (
-    AdminOnly, Blocked, DvidError, NodeLocked, NoRoute, ReadOnly, StoreClosed, Unavailable,
+    AdminOnly,
+    Blocked,
+    DvidError,
+    NodeLocked,
+    NoRoute,
+    ReadOnly,
+    StoreClosed,
+    Unavailable,
     UnknownEndpoint,
 )  # fmt: skip
-from ..dag import Node
 from ..instance import Instance
 from ..repo import Repo
 from ..requests import TEXT, Caller, Reply, Request
@@ -66,10 +73,9 @@ class Dispatcher:
             path = urlsplit(path).path or "/"
         data = False
         try:
-            if "//" in path or "/." in path:
-                if (cleaned := clean_path(path)) != path:
-                    location = cleaned + ("?" + query_string if query_string else "")
-                    return await self._send(raw, Reply(b"", None, status=307, headers={"Location": location}), data)
+            if ("//" in path or "/." in path) and (cleaned := clean_path(path)) != path:
+                location = cleaned + ("?" + query_string if query_string else "")
+                return await self._send(raw, Reply(b"", None, status=307, headers={"Location": location}), data)
             if self.server.draining and path != "/api/heartbeat":
                 raise Unavailable("DVID server is unavailable: it is shutting down.")
             if self.server.blocklist.users or self.server.blocklist.addresses:

@@ -42,7 +42,7 @@ async def get_info(server: Server) -> Reply:
         files = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     except (ImportError, OSError):
         pass
-    host, port = server.address
+    port = server.address[1]
     cores = str(os.cpu_count() or 1)
     info = {
         "Cores": cores,
@@ -89,7 +89,7 @@ async def get_config(server: Server) -> Reply:
 async def get_groupcache(server: Server) -> Reply:
     """Counters of a group cache, all zero: this server has none. Kept for monitoring scripts."""
     names = "Gets CacheHits PeerLoads PeerErrors Loads LoadsDeduped LocalLoads LocalLoadErrs ServerRequests"
-    cache = dict.fromkeys("Bytes Items Gets Hits Evictions".split(), 0)
+    cache = dict.fromkeys(["Bytes", "Items", "Gets", "Hits", "Evictions"], 0)
     return Reply.json({**dict.fromkeys(names.split(), 0), "MainCache": cache, "HotCache": cache})
 
 
@@ -224,7 +224,7 @@ async def get_openapi(server: Server) -> Reply:
         (tag, base.replace("<", "{").replace(">", "}"), r) for tag, base, r in core_groups()
     ]
     for typename, kind in server.types.items():
-        groups.append((typename, "/api/node/{uuid}/{name:%s}" % typename, kind.routes))
+        groups.append((typename, f"/api/node/{{uuid}}/{{{typename}}}", kind.routes))
     document = openapi(groups, "DVID", __version__)
     return Reply(msgspec.json.encode(document), JSON)
 

@@ -95,7 +95,7 @@ async def test_a_conflict_is_named_and_listed_and_never_silent(fork: Fork) -> No
     assert await server.get(f"/api/node/{child}/kv/keys") == ["a", "b"]
     assert await server.get(f"/api/node/{child}/kv/keyrange/a/z") == ["a", "b"]
     await server.get(f"/api/node/{child}/kv/keyrangevalues/a/z?json=true", status=409)
-    assert await server.get(f"/api/node/{child}/kv/keyrangevalues/b/z?json=true&check=false", status=200)
+    assert (await server.ask("GET", f"/api/node/{child}/kv/keyrangevalues/b/z?json=true")).body == b'{"b":same}'
     assert await server.get(f"/api/node/{child}/kv/key/b") == b"same"
 
 

@@ -5,9 +5,9 @@ Work is proportional to the blocks that exist, and memory to a few slabs, howeve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -65,25 +65,25 @@ class Volume(msgspec.Struct, frozen=True):
 
     async def existing(self, blocks: Box) -> AsyncIterator[Triple]:
         """Coordinates of the blocks within a box of blocks that have a value, in order."""
-        end = self.key_of((blocks.high[0] - 1, blocks.high[1] - 1, blocks.high[2] - 1)) + b"\x00"
-        (low_z, low_y, low_x), (_, high_y, high_x) = blocks.low, blocks.high
-        z, y = low_z, low_y
-        while z < blocks.high[0]:
+        (z, low_y, low_x), (high_z, high_y, high_x) = blocks.low, blocks.high
+        y = low_y
+        while z < high_z:
             found = False
             async for page in self.view.scan_keys(self.key_of((z, y, low_x)), self.key_of((z, y, high_x))):
                 for tkey in page:
                     found = True
                     yield self.key.unpack(tkey)[0]
-            z, y = (z, y + 1) if y + 1 < high_y else (z + 1, low_y)
+            y += 1
             if not found:
-                beyond = await self._next(self.key_of((z, y, low_x)), end)
+                # An empty row: go on at the row of the next block that there is.
+                beyond = await self._next(self.key_of((z, y, low_x)), self.key_of((high_z, low_y, low_x)))
                 if beyond is None:
                     return
-                if beyond[:2] > (z, y):
-                    z, y = beyond[:2]
-                    if y >= high_y:
-                        z, y = z + 1, low_y
-                    y = max(y, low_y)
+                if beyond[0] > z:
+                    z, y = beyond[0], low_y
+                y = max(y, beyond[1])
+            if y >= high_y:
+                z, y = z + 1, low_y
 
     async def _next(self, start: bytes, end: bytes) -> Triple | None:
         pages = self.view.scan_keys(start, end)
@@ -176,5 +176,3 @@ class Volume(msgspec.Struct, frozen=True):
     async def _tile(self, box: Box) -> tuple[Box, Array]:
         return box, await self.read(box)
 
-
-__all__ = ["Array", "Coroutine", "Iterable", "Stored", "Volume"]

@@ -45,6 +45,8 @@ def parse_version(text: str) -> VersionName:
     if ":" in branch:
         raise BadRequest(f"uuid: {text!r} has more than one colon")
     branch, tilde, back = branch.partition("~")
+    if tilde and not branch:
+        raise BadRequest(f"uuid: {text!r} needs the name of a branch before '~'")
     if tilde and not _NUMBER.fullmatch(back):
         raise BadRequest(f"uuid: {text!r} needs a number after '~', got {back!r}")
     return VersionName(prefix, branch, int(back) if tilde else 0)

@@ -12,7 +12,7 @@ from .dag import Node
 from .errors import BadRequest, MergeConflict
 from .keys import NEWEST, Kind, chunk_key, u32, u64
 from .requests import SYSTEM, Caller
-from .storage.base import Batch, Want
+from .storage.base import Batch, Page, Want
 from .values import CHUNK, INLINE, Staged, Value
 
 if TYPE_CHECKING:
@@ -186,10 +186,12 @@ class View:
         """Pages of the tkeys that have a value here, or several that disagree, in order."""
         klass = start[0]
         if start < stop and not self.instance.has_tombstones(klass) and self._alone(klass):
-            size = len(self._prefix)
+            size, writer = len(self._prefix), self.writers(klass)[0]
             pages = self.instance.store.scan(self._prefix + start, self._prefix + stop, want="keys", reverse=reverse)
             async for page in pages:
-                yield [k[size:-4] for k, _ in page]
+                found = [k[size:-4] for k, _ in self._own(page, klass, writer)]
+                if found:
+                    yield found
             return
         async for page in self._scan_raw(start, stop, "heads", reverse):
             yield [t for t, _ in page]
@@ -198,6 +200,13 @@ class View:
         """Whether one version wrote all there is of a class, and it is seen from here."""
         writers = self.writers(klass)
         return len(writers) == 1 and self.instance.wrote_only(klass, writers[0])
+
+    def _own(self, page: Page, klass: int, writer: int) -> Page:
+        """The entries of `writer`, which was alone when the scan was asked for; others may have come before it began."""
+        if self.instance.wrote_only(klass, writer):
+            return page
+        tail = u32(NEWEST - writer)
+        return [pair for pair in page if pair[0][-4:] == tail]
 
     async def _scan_raw(
         self, start: bytes, stop: bytes, want: Want, reverse: bool
@@ -209,6 +218,7 @@ class View:
         pages = self.instance.store.scan(self._prefix + start, self._prefix + stop, want=want, reverse=reverse)
         if self._alone(start[0]):
             async for page in pages:
+                page = self._own(page, start[0], writers[0])
                 found: list[tuple[bytes, bytes | Disputed]] = [(k[size:-4], r) for k, r in page if r]
                 if found:
                     yield found

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ..errors import Conflict, StoreClosed
-from ..storage.base import Batch, Page, Receipt, Store
+from ..storage.base import Batch, Page, Receipt, Store, Want
 
 R = TypeVar("R")
 
@@ -169,8 +169,10 @@ class StoreSuite:
         expected = [(b"%05d" % i, b"%d" % i) for i in range(1500)]
         expected = (expected[::-1] if reverse else expected)[:limit]
         assert await pairs(store.scan(b"", END, limit=limit, reverse=reverse)) == expected
-        keys_only = await pairs(store.scan(b"", END, limit=limit, reverse=reverse, want="heads"))
-        assert keys_only == [(key, value[:1]) for key, value in expected]
+        heads = await pairs(store.scan(b"", END, limit=limit, reverse=reverse, want="heads"))
+        assert heads == [(key, value[:1]) for key, value in expected]
+        keys = await pairs(store.scan(b"", END, limit=limit, reverse=reverse, want="keys"))
+        assert keys == [(key, b"") for key, _ in expected]
 
     async def test_scan_of_small_and_large_values_keeps_the_order(self, store: Store) -> None:
         puts = {b"%04d" % i: bytes([i % 256]) * (200_000 if i % 3 == 0 else i) for i in range(100)}
@@ -570,14 +572,14 @@ class StoreMachine(RuleBasedStateMachine):
         start=KEYS,
         stop=KEYS,
         reverse=st.booleans(),
-        values=st.booleans(),
+        want=st.sampled_from(["values", "heads", "keys"]),
         limit=st.one_of(st.none(), st.integers(0, 5)),
     )
-    def scan(self, start: bytes, stop: bytes, reverse: bool, values: bool, limit: int | None) -> None:
+    def scan(self, start: bytes, stop: bytes, reverse: bool, want: Want, limit: int | None) -> None:
         expected = sorted((pair for pair in self.model.items() if start <= pair[0] < stop), reverse=reverse)[:limit]
-        if not values:
-            expected = [(key, value[:1]) for key, value in expected]
-        found = self.run_(lambda: pairs(self.store.scan(start, stop, reverse=reverse, values=values, limit=limit)))
+        end = {"values": None, "heads": 1, "keys": 0}[want]
+        expected = [(key, value[:end]) for key, value in expected]
+        found = self.run_(lambda: pairs(self.store.scan(start, stop, reverse=reverse, want=want, limit=limit)))
         assert found == expected
 
     @precondition(lambda self: self.persistent)

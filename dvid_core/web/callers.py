@@ -61,13 +61,21 @@ NOBODY = Caller()
 def is_local_admin(server: Server, raw: web.BaseRequest) -> bool:
     """Whether a caller without a token may use the admin's routes.
 
-    Only while no token is set and the server listens on loopback: the peer must be this machine, and neither the
-    Host that was asked nor an Origin may be another's, so that a web page cannot act for its reader.
+    Only while no token is set and the server listens on loopback: the peer must be this machine, not a proxy for
+    others, and neither the Host that was asked nor an Origin may be another's, so that a web page cannot act for its
+    reader.
     """
     if server.admin_token or not is_loopback(server.address[0]) or not is_loopback(peer_address(raw)):
         return False
-    host = urlsplit("//" + raw.headers.get("Host", "")).hostname or ""
-    if not is_loopback(host):
+    if "Forwarded" in raw.headers or "X-Forwarded-For" in raw.headers:
         return False
     origin = raw.headers.get("Origin")
-    return origin is None or is_loopback(urlsplit(origin).hostname or "")
+    return _is_here("//" + raw.headers.get("Host", "")) and (origin is None or _is_here(origin))
+
+
+def _is_here(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.username is None and (parts.port or 1) > 0 and is_loopback(parts.hostname or "")
+    except ValueError:
+        return False

@@ -25,11 +25,11 @@ GATHER = 64 << 10
 
 async def send(raw: web.BaseRequest, reply: Reply, extra: dict[str, str] | None) -> web.StreamResponse:
     """The response to `raw`; a streamed one is sent here."""
-    headers: CIMultiDict[str] = CIMultiDict(reply.headers or ())
+    headers: CIMultiDict[str] = CIMultiDict(extra or ())
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type
-    if extra:
-        headers.update(extra)
+    if reply.headers:
+        headers.update(reply.headers)
     if reply.stream is None:
         response = web.Response(body=reply.body, status=reply.status, headers=headers)
         if reply.status >= 400 and expects_continue(raw):

@@ -66,10 +66,9 @@ def whole_reply(raw: web.BaseRequest, reply: Reply, extra: dict[str, str] | None
     head = f"{start}Content-Length: {len(body)}\r\nDate: {clock.text()}\r\nServer: dvid\r\n"
     if reply.content_type is not None:
         head += f"Content-Type: {reply.content_type}\r\n"
-    for headers in (reply.headers, extra):
-        if headers:
-            for name, value in headers.items():
-                if "\r" in value or "\n" in value:
-                    return None
-                head += f"{name}: {value}\r\n"
+    headers = {**(extra or {}), **(reply.headers or {})}
+    for name, value in headers.items():
+        if "\r" in value or "\n" in value:
+            return None
+        head += f"{name}: {value}\r\n"
     return WholeReply(f"{head}\r\n".encode("utf-8", "surrogateescape"), body, raw)

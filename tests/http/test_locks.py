@@ -51,10 +51,7 @@ async def test_a_committed_version_refuses_writes(
         assert answer.status == 400
         assert "committed" in answer.text
     assert await server.get(f"/api/node/{locked}/kv/key/a") == b"1"
-    assert await server.get(f"/api/node/{locked}/kv/mutations") == [
-        {"Action": "postkv", "Key": "a", "Bytes": 1, "UUID": locked, "Timestamp": "any"} | m
-        for m in await server.get(f"/api/node/{locked}/kv/mutations")
-    ][:1]
+    assert [m["Action"] for m in await server.get(f"/api/node/{locked}/kv/mutations")] == ["postkv"]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)

@@ -86,7 +86,7 @@ def encode(picture: Picture, form: Format) -> bytes:
     if form.kind == "tiff":
         return _tiff(picture)
     small = picture if picture.dtype.itemsize == 1 else (picture >> 8).astype(np.uint8)
-    if small.ndim == 3:
+    if small.ndim == 3 and form.kind == "jpeg":
         small = small[:, :, :3]
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(small)).save(file, form.kind.upper(), quality=form.quality)

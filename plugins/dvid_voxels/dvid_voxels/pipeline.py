@@ -18,13 +18,15 @@ async def pipelined(jobs: Iterable[Coroutine[Any, Any, T]], ahead: int = 1) -> A
     cancelled and waited for.
     """
     source = iter(jobs)
-    running = deque(asyncio.ensure_future(job) for job in islice(source, ahead))
+    running = deque(asyncio.ensure_future(job) for job in islice(source, max(1, ahead)))
     try:
         while running:
             result = await running[0]
             running.popleft()
-            running.extend(asyncio.ensure_future(job) for job in islice(source, 1))
+            running.extend(asyncio.ensure_future(job) for job in islice(source, ahead - len(running)))
             yield result
+            if not running:
+                running.extend(asyncio.ensure_future(job) for job in islice(source, 1))
     finally:
         for task in running:
             task.cancel()

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ROOM = 16 << 20
+"""Bytes of running sums that are held at a time."""
+
 
 def source_size(size: tuple[int, int], lengths: tuple[float, float]) -> tuple[int, int]:
     """How many voxels (w, h) give a picture of `size` (w, h) square pixels; `lengths` are a voxel's along w and h.
@@ -22,28 +25,46 @@ def source_size(size: tuple[int, int], lengths: tuple[float, float]) -> tuple[in
 
 
 def area_mean(values: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
-    """A kernel: `values` with `size` places along `axis`, each the mean of what it covers, weighted by area, rounded down.
+    """A kernel: `values` with `size` places along `axis`, each the mean of what it covers, weighted by area.
 
-    Integers of up to 4 bytes are exact; wider ones are taken from the nearest place below, floats are averaged in
-    double precision.
+    Integers of up to 4 bytes are exact and rounded down; of wider ones the nearest place below is taken.
     """
     n = values.shape[axis]
     if n == size:
         return values
     moved = np.moveaxis(values, axis, 0)
     if values.dtype.itemsize > 4:
-        return np.moveaxis(moved[np.arange(size) * n // size], 0, axis)
-    whole = values.dtype.kind == "u"
-    kind = np.uint64 if whole else np.float64
-    # Each source place stands for `size` small ones, each result is the mean of `n` small ones: differences of the
-    # running sum over small places. Sums of integers may wrap, their differences are right all the same.
-    running = np.zeros((n + 1, *moved.shape[1:]), kind)
-    np.cumsum(moved, axis=0, dtype=kind, out=running[1:])
+        out = moved[np.arange(size, dtype=np.int64) * n // size]
+    else:
+        mean = _whole_means if values.dtype.kind == "u" else _float_means
+        columns = moved.reshape(n, -1)
+        out = np.empty((size, columns.shape[1]), values.dtype)
+        step = max(1, ROOM // (8 * (n + size)))
+        for at in range(0, columns.shape[1], step):
+            out[:, at : at + step] = mean(columns[:, at : at + step], size)
+        out = out.reshape(size, *moved.shape[1:])
+    return np.moveaxis(out, 0, axis)
+
+
+def _whole_means(columns: NDArray[Any], size: int) -> NDArray[Any]:
+    """Each source place stands for `size` small ones, each result is the mean of n small ones."""
+    n = len(columns)
+    # Results are differences of a running sum over small places; it may wrap, its differences are right all the same.
+    running = np.zeros((n + 1, columns.shape[1]), np.uint64)
+    np.cumsum(columns, axis=0, dtype=np.uint64, out=running[1:])
     ends = np.arange(size + 1, dtype=np.int64) * n
-    place, rest = ends // size, ends % size
-    extra = moved[np.minimum(place, n - 1)].astype(kind)
-    weights = (-1, *(1,) * (moved.ndim - 1))
-    sums = running[place] * kind(size) + extra * rest.astype(kind).reshape(weights)
-    totals = np.diff(sums, axis=0)
-    means = totals // kind(n) if whole else totals / kind(n)
-    return np.moveaxis(means.astype(values.dtype), 0, axis)
+    place, rest = ends // size, (ends % size).astype(np.uint64)
+    sums = running[place] * np.uint64(size) + columns[np.minimum(place, n - 1)] * rest[:, None]
+    return np.diff(sums, axis=0) // np.uint64(n)
+
+
+def _float_means(columns: NDArray[Any], size: int) -> NDArray[Any]:
+    """One result after the other: a running sum would carry NaN, and the error of large values, to all behind them."""
+    n = len(columns)
+    out = np.empty((size, columns.shape[1]))
+    for j in range(size):
+        start, stop = j * n, (j + 1) * n
+        places = np.arange(start // size, (stop - 1) // size + 1)
+        weights = np.minimum(stop, (places + 1) * size) - np.maximum(start, places * size)
+        out[j] = weights @ columns[places].astype(np.float64) / n
+    return out

@@ -48,6 +48,11 @@ class Spool:
         if self._file is not None:
             self._file.close()
 
+    def __del__(self) -> None:
+        # One that was filled ahead for a request that ended meanwhile.
+        if self._file is not None:
+            self._file.close()
+
     def append(self, piece: memoryview) -> None:
         """Add the next bytes of a stream; there must be room for them."""
         start, self.filled = self.filled, self.filled + len(piece)

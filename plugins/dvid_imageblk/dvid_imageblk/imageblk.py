@@ -1,0 +1,178 @@
+"""The image datatypes: one class for each kind of voxel."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, ClassVar, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvid_core import BadRequest, Compression, Info, Instance, Settings, View
+from dvid_voxels.codecs import Codec, warm
+from dvid_voxels.extents import corners, read_extents, shown
+from dvid_voxels.geometry import Box
+from dvid_voxels.images import PICTURE_BYTES, Picture, Pixels, picture_of
+from dvid_voxels.peers import RoiMask, Voxels
+from dvid_voxels.settings import checked
+from dvid_voxels.volume import Volume
+
+from .handlers import ROUTES
+from .keys import BLOCK, EXTENTS
+from .settings import ImageSettings
+
+P = TypeVar("P")
+
+
+class ImageBlk(Instance):
+    """Versioned 3-d images, cut into blocks of a fixed size.
+
+    Made with POST /api/repo/<uuid>/instance and {"typename": "uint8blk", "dataname": "<name>", ...}; the other types are
+    uint16blk, uint32blk, uint64blk, float32blk and rgba8blk.  Settings, all given as strings:
+
+        BlockSize     x,y,z of a block, the unit of storage and of writing    32,32,32
+        VoxelSize     x,y,z of a voxel                                        8,8,8
+        VoxelUnits    the units of VoxelSize                                  nanometers,nanometers,nanometers
+        Background    0..255, shown where no block is: in blocks, in arb, outside of an ROI
+        MinPoint, MaxPoint   extents to show until something is written, x,y,z
+        Compression   none, snappy, lz4, gzip, gzip:<level>, jpeg: how blocks are stored, and what subvolblocks and
+                      specificblocks send; jpeg loses detail and is for uint8blk only
+        Checksum      none or crc32: whether blocks are checked when they are read
+        Versioned     true or false
+
+    Voxels are little-endian, x runs fastest, then y, then z.
+    """
+
+    type_version = "0.1"
+    Settings = ImageSettings
+    keys = (BLOCK, EXTENTS)
+    routes = ROUTES
+    item: ClassVar[str] = "u1"
+    """A voxel as an opaque item."""
+    pixels: ClassVar[Pixels] = "gray8"
+    """What the voxels of a slice are as pixels."""
+    values: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """DataType and Label of the values of a voxel."""
+    sample: ClassVar[str | None] = None
+    """The dtype of one value, for means; None where they are bytes of a pixel."""
+
+    settings: ImageSettings
+
+    @classmethod
+    def read_settings(cls, raw: dict[str, Any]) -> Settings:
+        settings = cast("ImageSettings", super().read_settings(raw))
+        if settings.GridStore:
+            raise BadRequest(f"GridStore: {settings.GridStore!r} is no store of precomputed volumes")
+        return checked(settings, np.dtype(cls.item).itemsize)
+
+    @classmethod
+    def compression(cls, wanted: Compression, settings: Settings) -> Compression:
+        if wanted.codec == "jpeg":
+            return Compression("jpeg", cast("ImageSettings", settings).BlockSize[0])
+        return wanted
+
+    async def open(self) -> None:
+        await self.server.kernels.run(warm)
+
+    @functools.cached_property
+    def codec(self) -> Codec:
+        """How blocks are stored; nothing of it changes after creation."""
+        return Codec.choose(self.settings.block, self.item, self.settings.compression, self.record.checksum)
+
+    def volume(self, view: View, mask: RoiMask | None = None) -> Volume:
+        """The blocks as `view` sees them."""
+        return Volume(view, BLOCK, self.codec, self.settings.Background, mask)
+
+    async def extents(self, view: View) -> Box | None:
+        """The box that was written, or what was given at creation."""
+        return await read_extents(view, EXTENTS) or self.settings.preset
+
+    def extended(self, box: Box | None) -> dict[str, Any]:
+        """The part "Extended" of info."""
+        values = [{"DataType": kind, "Label": label} for kind, label in self.values]
+        settings = self.settings
+        return {
+            **shown(settings, box, values, interpolable=True),
+            "GridStore": settings.GridStore,
+            "ScaleLevel": settings.ScaleLevel,
+        }
+
+    async def info(self, view: View) -> Info:
+        box = await self.extents(view)
+        return Info(extended=self.extended(box), extra={"Extents": corners(box)})
+
+    def offer(self, protocol: type[P], view: View) -> P | None:
+        return cast("P", Seen(self, view)) if protocol is Voxels else None
+
+
+class Seen:
+    """An image instance as `Voxels`, for other datatypes."""
+
+    def __init__(self, instance: ImageBlk, view: View) -> None:
+        self._instance, self._view = instance, view
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        return self._instance.settings.VoxelSize
+
+    async def extents(self) -> Box | None:
+        return await self._instance.extents(self._view)
+
+    async def picture(self, box: Box) -> Picture:
+        volume = self._instance.volume(self._view)
+        if volume.nbytes(box) > PICTURE_BYTES:
+            raise BadRequest(f"size: a slice of {volume.nbytes(box)} bytes is too large; at most {PICTURE_BYTES} are")
+        return picture_of(flat(await volume.read(box)), self._instance.pixels)
+
+
+def flat(voxels: NDArray[Any]) -> NDArray[Any]:
+    """A box (z, y, x) that is one voxel thick, as (h, w): the first of its thin axes is dropped, x before y before z."""
+    thin = next(axis for axis in (2, 1, 0) if voxels.shape[axis] == 1)
+    return voxels.squeeze(axis=thin)
+
+
+class Uint8Blk(ImageBlk):
+    __doc__ = ImageBlk.__doc__
+    typename, type_version = "uint8blk", "0.2"
+    type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/uint8.go"
+    values = (("uint8", "uint8"),)
+
+
+class Uint16Blk(ImageBlk):
+    __doc__ = ImageBlk.__doc__
+    typename = "uint16blk"
+    type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/uint16.go"
+    item, pixels = "<u2", "gray16"
+    values = (("uint16", "uint16"),)
+
+
+class Uint32Blk(ImageBlk):
+    __doc__ = ImageBlk.__doc__
+    typename = "uint32blk"
+    type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/uint32.go"
+    item, pixels = "<u4", "rgba8"
+    values = (("uint32", "uint32"),)
+
+
+class Uint64Blk(ImageBlk):
+    __doc__ = ImageBlk.__doc__
+    typename = "uint64blk"
+    type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/uint64.go"
+    item, pixels = "<u8", "rgba16"
+    values = (("uint64", "uint64"),)
+
+
+class Float32Blk(ImageBlk):
+    __doc__ = ImageBlk.__doc__
+    typename = "float32blk"
+    type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/float32.go"
+    item, pixels = "<u4", "rgba8"
+    values = (("float32", "float32"),)
+
+
+class Rgba8Blk(ImageBlk):
+    __doc__ = ImageBlk.__doc__
+    typename, type_version = "rgba8blk", "0.2"
+    type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/rgba8.go"
+    item, pixels = "<u4", "rgba8"
+    values = (("uint8", "red"), ("uint8", "green"), ("uint8", "blue"), ("uint8", "alpha"))

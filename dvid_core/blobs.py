@@ -20,6 +20,6 @@ def blob_reference(data: bytes) -> bytes:
 def decode_reference(text: str) -> bytes:
     """The 16 bytes of a reference; `ValueError` when it is none."""
     digest = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
-    if len(digest) != 16:
+    if len(digest) != 16 or base64.urlsafe_b64encode(digest).decode() != text:
         raise ValueError("a reference stands for 16 bytes")
     return digest

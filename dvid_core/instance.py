@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
 from . import settings as _settings
+from .errors import BadRequest, UnknownInstance
 from .events import Event
 from .keys import KeyClass, Kind, check_key_classes, data_prefix, prefix_range, u32
 from .mutlog import LogRecord
@@ -74,6 +76,7 @@ class Instance:
         self.deleted = False
         self.has_large = False
         self.live_stages: set[int] = set()
+        self.writing = 0
         self._opening = asyncio.Lock()
         self._wrote: dict[int, set[int]] = {}
         self._buried: set[int] = set()
@@ -88,7 +91,9 @@ class Instance:
 
     @classmethod
     def compression(cls, wanted: Compression, settings: _settings.Settings) -> Compression:
-        """The compression that is recorded for what was asked."""
+        """The compression that is recorded for what was asked; `BadRequest` when the type has no use for it."""
+        if wanted.codec == "jpeg":
+            raise BadRequest(f"Compression: jpeg is for images, not for a {cls.typename}")
         return wanted
 
     async def open(self) -> None:
@@ -186,6 +191,17 @@ class Instance:
                 self._wrote.setdefault(key[6], set()).add(int.from_bytes(key[7:11], "big"))
                 if mark == BURIED:
                     self._buried.add(key[6])
+
+    @contextlib.contextmanager
+    def writes(self) -> Iterator[None]:
+        """Around every write of data: none begins once the instance is deleted, and the removal waits for the last."""
+        if self.deleted:
+            raise UnknownInstance(f"the data instance {self.name!r} was deleted")
+        self.writing += 1
+        try:
+            yield
+        finally:
+            self.writing -= 1
 
     # -- which versions wrote what
 

@@ -135,7 +135,7 @@ class _Text:
     """Any bytes or text: 00 becomes 00 FF, and 00 01 ends it, so that no packed text begins another."""
 
     def pack(self, value: str | bytes) -> bytes:
-        raw = value.encode() if isinstance(value, str) else value
+        raw = value.encode(errors="surrogateescape") if isinstance(value, str) else value
         return raw.replace(b"\x00", b"\x00\xff") + b"\x00\x01"
 
     def unpack(self, key: bytes, at: int) -> tuple[str, int]:

@@ -255,7 +255,8 @@ async def _attempts(
         if guarded and instance.store is instance.server.meta:
             batch.expect(open_key, OPEN_MARK)
         try:
-            number = await _commit(view, m, sealed, durable)
+            with instance.writes():
+                number = await _commit(view, m, sealed, durable)
         except Conflict as err:
             if err.key == open_key:
                 raise NodeLocked(f"version {node.uuid} is committed and cannot be changed") from None

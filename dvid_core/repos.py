@@ -279,7 +279,7 @@ class Repos:
             await self.server.meta.commit(batch)
             repo.record = updated
             await self._forget_instance(instance)
-        self._remove_later(doomed)
+        self._remove_later(doomed, instance)
 
     def _stage_doom(self, batch: Batch, instance: Instance) -> Doomed:
         doomed = Doomed(id=instance.id, name=instance.record.store, data_uuid=instance.data_uuid)
@@ -295,14 +295,12 @@ class Repos:
         if instance.opened:
             await instance.close()
 
-    async def delete(self, repo: Repo, node: Node, passcode: str) -> None:
-        """Remove a whole repo, named by its root; its UUIDs vanish at once, the data go in the background."""
-        if node.uuid != repo.root:
-            raise BadRequest(f"uuid: a repo is deleted by its root, {repo.root}")
+    async def delete(self, repo: Repo, passcode: str) -> None:
+        """Remove a whole repo; its UUIDs vanish at once, the data go in the background."""
         self.check_passcode(repo, passcode)
         async with repo.lock():
             batch = Batch()
-            doomed = [self._stage_doom(batch, i) for i in repo.instances.values()]
+            doomed = [(self._stage_doom(batch, i), i) for i in repo.instances.values()]
             batch.delete(Meta.REPO.key(u32(repo.id)))
             batch.delete(Meta.MUTATION_ID.key(u32(repo.id)))
             for space in (Meta.NODE, Meta.LOG_LINE):
@@ -318,22 +316,24 @@ class Repos:
             self._sorted = sorted(self._versions)
             for instance in list(repo.instances.values()):
                 await self._forget_instance(instance)
-        for d in doomed:
-            self._remove_later(d)
+        for d, instance in doomed:
+            self._remove_later(d, instance)
 
     def check_passcode(self, repo: Repo, passcode: str) -> None:
         """Raise `Refused` when the repo has a passcode and this is another."""
         if repo.record.passcode and passcode != repo.record.passcode:
             raise Refused("passcode: it does not fit this repo")
 
-    def _remove_later(self, doomed: Doomed) -> None:
-        task = asyncio.get_running_loop().create_task(self._remove(doomed))
+    def _remove_later(self, doomed: Doomed, instance: Instance | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(self._remove(doomed, instance))
         self._removals.add(task)
         task.add_done_callback(self._removals.discard)
 
-    async def _remove(self, doomed: Doomed) -> None:
+    async def _remove(self, doomed: Doomed, instance: Instance | None) -> None:
         """Remove the data of a deleted instance; taken up again at the next start if it is interrupted."""
         try:
+            while instance is not None and instance.writing:
+                await asyncio.sleep(0.05)
             store = self.server.stores.get(doomed.name)
             if store is None:
                 return

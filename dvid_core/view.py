@@ -304,7 +304,8 @@ class View:
         batch.put(chunk_key(self.instance.id, value_id, n), data)
         if n == 0:
             batch.put(Kind.STAGED.key(self.instance.id, u64(value_id)), b"\x01")
-        await self.instance.store.commit(batch, durable=False)
+        with self.instance.writes():
+            await self.instance.store.commit(batch, durable=False)
 
     async def discard(self, value: bytes | Staged) -> None:
         """Remove the chunks of a staged value that no key names."""

@@ -131,9 +131,9 @@ class Dispatcher:
         if words[:2] == ["api", "repo"] and len(words) > 2:
             return await self._version(raw, words[2:], query_string, self.repo)
         if words[:2] == ["api", "server"]:
-            return await self._plain(raw, path, words[2:], query_string, self.server_routes)
+            return await self._plain(raw, path, words[2:] or [""], query_string, self.server_routes)
         if words[0] == "api":
-            return await self._plain(raw, path, words[1:], query_string, self.api)
+            return await self._plain(raw, path, words[1:] or [""], query_string, self.api)
         return await self._plain(raw, path, words, query_string, self.root)
 
     async def _data(self, raw: web.BaseRequest, parts: list[str], query_string: str) -> Reply:
@@ -200,7 +200,7 @@ class Dispatcher:
         try:
             route = self._core_route(raw.method, words, table)
         except NoRoute:
-            if raw.method in ("GET", "HEAD") and not path.startswith("/api"):
+            if raw.method in ("GET", "HEAD") and table is self.root:
                 return self._web_client(path)
             raise
         begun = time.monotonic()
@@ -249,10 +249,16 @@ class Dispatcher:
         if settings.web_client is None:
             raise NoRoute("404 page not found")
         root = settings.web_client.resolve()
-        wanted = (root / unquote(path).lstrip("/").replace("\x00", "")).resolve()
-        if wanted.is_dir():
-            wanted = wanted / "index.html"
-        if wanted.is_relative_to(root) and wanted.is_file():
+        try:
+            wanted = (root / unquote(path).lstrip("/")).resolve()
+            if wanted.is_dir():
+                wanted /= "index.html"
+            elif path.endswith("/"):
+                raise NoRoute("404 page not found")
+            found = wanted.is_relative_to(root) and wanted.is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            found = False
+        if found:
             return FileReply(wanted)
         if settings.web_redirect_path:
             return Reply(b"", None, status=308, headers={"Location": settings.web_redirect_path})

@@ -45,9 +45,11 @@ async def head_repo(repo: Repo) -> Reply:
     return Reply(b"", TEXT)
 
 
-async def delete_repo(server: Server, repo: Repo, node: Node, query: PasscodeQuery) -> Reply:
+async def delete_repo(server: Server, repo: Repo, request: Request, query: PasscodeQuery) -> Reply:
     """Delete the whole repo, which is named by the full UUID of its root. Its data go in the background."""
-    await server.repos.delete(repo, node, query.passcode)
+    if request.uuid != repo.root:
+        raise BadRequest(f"uuid: a repo is deleted by the full UUID of its root, {repo.root}")
+    await server.repos.delete(repo, query.passcode)
     return EMPTY
 
 

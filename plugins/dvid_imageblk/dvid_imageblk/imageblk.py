@@ -6,16 +6,16 @@ import functools
 from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
-
-from dvid_core import BadRequest, Compression, Info, Instance, Settings, View
 from dvid_voxels.codecs import Codec, warm
 from dvid_voxels.extents import corners, read_extents, shown
 from dvid_voxels.geometry import Box
 from dvid_voxels.images import PICTURE_BYTES, Picture, Pixels, picture_of
+from dvid_voxels.paths import Plane, check_bytes
 from dvid_voxels.peers import RoiMask, Voxels
 from dvid_voxels.settings import checked
 from dvid_voxels.volume import Volume
+
+from dvid_core import BadRequest, Compression, Info, Instance, View
 
 from .handlers import ROUTES
 from .keys import BLOCK, EXTENTS
@@ -27,8 +27,8 @@ P = TypeVar("P")
 class ImageBlk(Instance):
     """Versioned 3-d images, cut into blocks of a fixed size.
 
-    Made with POST /api/repo/<uuid>/instance and {"typename": "uint8blk", "dataname": "<name>", ...}; the other types are
-    uint16blk, uint32blk, uint64blk, float32blk and rgba8blk.  Settings, all given as strings:
+    Made with POST /api/repo/<uuid>/instance and {"typename": "uint8blk", "dataname": "<name>", ...}; the other types
+    are uint16blk, uint32blk, uint64blk, float32blk and rgba8blk.  Settings, all given as strings:
 
         BlockSize     x,y,z of a block, the unit of storage and of writing    32,32,32
         VoxelSize     x,y,z of a voxel                                        8,8,8
@@ -53,20 +53,20 @@ class ImageBlk(Instance):
     """What the voxels of a slice are as pixels."""
     values: ClassVar[tuple[tuple[str, str], ...]] = ()
     """DataType and Label of the values of a voxel."""
-    sample: ClassVar[str | None] = None
-    """The dtype of one value, for means; None where they are bytes of a pixel."""
+    sample: ClassVar[str] = "u1"
+    """The dtype of one value of a voxel."""
 
     settings: ImageSettings
 
     @classmethod
-    def read_settings(cls, raw: dict[str, Any]) -> Settings:
+    def read_settings(cls, raw: dict[str, Any]) -> ImageSettings:
         settings = cast("ImageSettings", super().read_settings(raw))
         if settings.GridStore:
             raise BadRequest(f"GridStore: {settings.GridStore!r} is no store of precomputed volumes")
         return checked(settings, np.dtype(cls.item).itemsize)
 
     @classmethod
-    def compression(cls, wanted: Compression, settings: Settings) -> Compression:
+    def compression(cls, wanted: Compression, settings: VoxelSettings) -> Compression:
         if wanted.codec == "jpeg":
             return Compression("jpeg", cast("ImageSettings", settings).BlockSize[0])
         return wanted
@@ -77,7 +77,7 @@ class ImageBlk(Instance):
     @functools.cached_property
     def codec(self) -> Codec:
         """How blocks are stored; nothing of it changes after creation."""
-        return Codec.choose(self.settings.block, self.item, self.settings.compression, self.record.checksum)
+        return Codec.choose(self.settings.block, self.item, self.settings.wanted_compression, self.record.checksum)
 
     def volume(self, view: View, mask: RoiMask | None = None) -> Volume:
         """The blocks as `view` sees them."""
@@ -118,17 +118,10 @@ class Seen:
     async def extents(self) -> Box | None:
         return await self._instance.extents(self._view)
 
-    async def picture(self, box: Box) -> Picture:
+    async def picture(self, plane: Plane, box: Box) -> Picture:
         volume = self._instance.volume(self._view)
-        if volume.nbytes(box) > PICTURE_BYTES:
-            raise BadRequest(f"size: a slice of {volume.nbytes(box)} bytes is too large; at most {PICTURE_BYTES} are")
-        return picture_of(flat(await volume.read(box)), self._instance.pixels)
-
-
-def flat(voxels: NDArray[Any]) -> NDArray[Any]:
-    """A box (z, y, x) that is one voxel thick, as (h, w): the first of its thin axes is dropped, x before y before z."""
-    thin = next(axis for axis in (2, 1, 0) if voxels.shape[axis] == 1)
-    return voxels.squeeze(axis=thin)
+        check_bytes(volume.nbytes(box), 1, PICTURE_BYTES)
+        return picture_of(plane.flat(await volume.read(box)), self._instance.pixels)
 
 
 class Uint8Blk(ImageBlk):
@@ -142,7 +135,7 @@ class Uint16Blk(ImageBlk):
     __doc__ = ImageBlk.__doc__
     typename = "uint16blk"
     type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/uint16.go"
-    item, pixels = "<u2", "gray16"
+    item, sample, pixels = "<u2", "<u2", "gray16"
     values = (("uint16", "uint16"),)
 
 
@@ -150,7 +143,7 @@ class Uint32Blk(ImageBlk):
     __doc__ = ImageBlk.__doc__
     typename = "uint32blk"
     type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/uint32.go"
-    item, pixels = "<u4", "rgba8"
+    item, sample, pixels = "<u4", "<u4", "rgba8"
     values = (("uint32", "uint32"),)
 
 
@@ -158,7 +151,7 @@ class Uint64Blk(ImageBlk):
     __doc__ = ImageBlk.__doc__
     typename = "uint64blk"
     type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/uint64.go"
-    item, pixels = "<u8", "rgba16"
+    item, sample, pixels = "<u8", "<u8", "rgba16"
     values = (("uint64", "uint64"),)
 
 
@@ -166,7 +159,7 @@ class Float32Blk(ImageBlk):
     __doc__ = ImageBlk.__doc__
     typename = "float32blk"
     type_url = "github.com/janelia-flyem/dvid/datatype/imageblk/float32.go"
-    item, pixels = "<u4", "rgba8"
+    item, sample, pixels = "<u4", "<f4", "rgba8"
     values = (("float32", "float32"),)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-
 from dvid_voxels.settings import VoxelSettings
 
 

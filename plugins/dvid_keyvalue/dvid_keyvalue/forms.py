@@ -118,8 +118,11 @@ def tar_head(name: str, size: int) -> bytes:
     `tarfile` makes one; all others are left to it.
     """
     raw = name.encode()
-    if len(raw) > 100 or not name.isascii() or size >= 8**11:
-        return _tar_info(name, size).tobuf(tarfile.PAX_FORMAT)
+    if len(raw) > 100 or not name.isascii() or size >= 8**11 or "\x00" in name:
+        info = _tar_info(name, size)
+        if "\x00" in name:
+            info.pax_headers = {"path": name}  # the plain header would end the name at its NUL
+        return info.tobuf(tarfile.PAX_FORMAT)
     digits = b"%011o" % size
     total = _BLANK_SUM + sum(raw) + sum(digits)
     return b"".join((

@@ -81,7 +81,7 @@ async def test_json_keys_are_escaped(kv: Pairs) -> None:
 
 async def test_tar_names_are_whole_keys(kv: Pairs) -> None:
     keys = [
-        "a", "a/b", "/a", "../a", "a/", ".", "é", "日本", "n" * 99, "n" * 100, "n" * 101, "n" * 3000, "dir/" * 60, "\n", "a\x00b",
+        "a", "a/b", "/a", "../a", "a/", ".", "é", "日本", "n" * 99, "n" * 100, "n" * 101, "n" * 3000, "dir/" * 60 + "x", "\n", "a\x00b",
         "a\x00c", "a b", "12 path=x", "\U0001f9e0", "é" * 50, "é" * 51,
     ]  # fmt: skip
     pairs = [(key, str(n).encode() * n) for n, key in enumerate(keys)]
@@ -131,7 +131,6 @@ async def test_parts_of_values_in_every_form(kv: Pairs) -> None:
         answer = await kv.ask("GET", f"keyvalues?json=true{extra}", json=[asked[2], asked[4]])
         assert answer.status == 400
         assert "'k'" in answer.text
-    wanted = [("j", b"[0123456789]"[1:1]), ("j", b"34567890")]
     message = packed_keys(["k", "none"], [("j", 2, 9), ("none", 5, 1), ("j", 9, 9)])
     wanted = [("k", b"[0123456789]"), ("none", b""), ("j", b"34567890"), ("none", b""), ("j", b"0")]
     assert unpacked(await kv.demand("GET", "keyvalues", message)) == wanted

@@ -16,10 +16,10 @@ All functions are kernels: blocking, over bytes and arrays, without the GIL wher
 from __future__ import annotations
 
 import enum
+import importlib
 import io
 import zlib
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import cramjam
@@ -58,9 +58,8 @@ _BY_NAME = {"none": Tag.RAW, "lz4": Tag.LZ4, "snappy": Tag.SNAPPY, "gzip": Tag.G
 
 
 @cache
-def _blosc2() -> ModuleType:
-    import blosc2
-
+def _blosc2() -> Any:
+    blosc2: Any = importlib.import_module("blosc2")
     blosc2.set_releasegil(True)
     return blosc2
 
@@ -189,10 +188,10 @@ class Codec(msgspec.Struct, frozen=True):
             if int.from_bytes(payload[:4], "little") != size:
                 raise DamagedBlock("the head of an LZ4 block does not fit the block")
             room = np.empty(size, np.uint8)
-            return room[: cramjam.lz4.decompress_block_into(payload[4:], room)]
+            return room[: cramjam.lz4.decompress_block_into(payload[4:], room.data)]
         if tag is Tag.SNAPPY:
             room = np.empty(size, np.uint8)
-            return room[: cramjam.snappy.decompress_raw_into(payload, room)]
+            return room[: cramjam.snappy.decompress_raw_into(payload, room.data)]
         if tag is Tag.GZIP:
             unpacker = zlib.decompressobj(31)
             return unpacker.decompress(payload, size + 1)
@@ -200,4 +199,4 @@ class Codec(msgspec.Struct, frozen=True):
 
 
 def _raw(block: Block) -> memoryview:
-    return memoryview(block).cast("B")
+    return block.data.cast("B")

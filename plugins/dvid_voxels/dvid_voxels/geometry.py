@@ -72,7 +72,7 @@ class Box(msgspec.Struct, frozen=True):
 
     def layers(self, block: Triple, depth: int = 1) -> Iterator[Box]:
         """The box cut along z at the faces of blocks, each piece at most `depth` blocks deep, in order."""
-        yield from self._cut(0, block[0] * depth)
+        yield from self.cut(0, block[0] * depth)
 
     def tiles(self, block: Triple, points: int) -> Iterator[Box]:
         """The box cut along y and x at the faces of blocks into pieces of about `points` points, at least one block."""
@@ -80,10 +80,11 @@ class Box(msgspec.Struct, frozen=True):
         depth = min(z, block[0])
         wide = block[2] * max(1, points // (depth * min(y, block[1]) * block[2]))
         high = block[1] * max(1, points // (depth * block[1] * min(x, wide)))
-        for row in self._cut(1, high):
-            yield from row._cut(2, wide)
+        for row in self.cut(1, high):
+            yield from row.cut(2, wide)
 
-    def _cut(self, axis: int, step: int) -> Iterator[Box]:
+    def cut(self, axis: int, step: int) -> Iterator[Box]:
+        """The box cut along `axis` (0, 1, 2 for z, y, x) at the multiples of `step`, in order."""
         low, high = list(self.low), list(self.high)
         at, end = low[axis], high[axis]
         while at < end:

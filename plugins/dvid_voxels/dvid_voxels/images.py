@@ -43,7 +43,9 @@ class Format(msgspec.Struct, frozen=True):
         return f"image/{self.kind}"
 
 
-_NAMES: dict[str, Kind] = {"": "png", "png": "png", "jpg": "jpeg", "jpeg": "jpeg", "tif": "tiff", "tiff": "tiff", "bmp": "bmp"}
+_NAMES: dict[str, Kind] = {
+    "": "png", "png": "png", "jpg": "jpeg", "jpeg": "jpeg", "tif": "tiff", "tiff": "tiff", "bmp": "bmp",
+}  # fmt: skip
 
 
 def parse_format(text: str) -> Format:
@@ -99,7 +101,7 @@ def _tiff(picture: Picture) -> bytes:
     channels = 1 if picture.ndim == 2 else 4
     depth = picture.dtype.itemsize
     samples = np.ascontiguousarray(picture if depth == 1 else picture.astype("<u2", copy=False))
-    strip = zlib.compress(memoryview(samples).cast("B"), 6)
+    strip = zlib.compress(samples.data.cast("B"), 6)
     strip += b"\x00" * (len(strip) % 2)
     bits_at = 8 + len(strip)
     short, long = 3, 4

@@ -54,15 +54,16 @@ class BodyReader:
         """Append to `spool` until it is full.  Raises `BadRequest` when the body ends before."""
         while spool.filled < spool.nbytes:
             if not self._rest:
-                self._rest = memoryview(await anext(self._pieces, b""))
+                piece: bytes = await anext(self._pieces, b"")
+                self._rest = memoryview(piece)
                 if not self._rest:
                     raise BadRequest(f"the body ended before the {self.expected} bytes that the request needs")
             room = spool.nbytes - spool.filled
-            piece, self._rest = self._rest[:room], self._rest[room:]
+            part, self._rest = self._rest[:room], self._rest[room:]
             if spool.in_memory:
-                spool.append(piece)
+                spool.append(part)
             else:
-                await volume.view.run(spool.append, piece)
+                await volume.view.run(spool.append, part)
         return spool
 
     async def end(self) -> None:

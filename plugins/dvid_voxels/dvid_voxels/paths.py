@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+from numpy.typing import NDArray
 
 from dvid_core import BadRequest, Param
 
@@ -37,6 +38,11 @@ class Plane(msgspec.Struct, frozen=True):
         for axis, n in zip(self.axes, size):
             full[axis] = n
         return box_of((full[0], full[1], full[2]), offset)
+
+    def flat(self, voxels: NDArray[Any]) -> NDArray[Any]:
+        """The voxels (z, y, x) of a box that is one thick, as an image (h, w)."""
+        [thin] = {0, 1, 2}.difference(self.axes)
+        return voxels.squeeze(axis=2 - thin)
 
 
 PLANES = (Plane("xy", (0, 1)), Plane("xz", (0, 2)), Plane("yz", (1, 2)), Plane("vol", (0, 1, 2)))
@@ -86,7 +92,7 @@ def box_of(size: tuple[int, int, int], offset: tuple[int, int, int]) -> Box:
 def check_bytes(count: int, itemsize: int, limit: int = REQUEST_BYTES) -> None:
     """Raise `BadRequest` when `count` voxels are more than a request can be about."""
     if count * itemsize > limit:
-        raise BadRequest(f"size: {count * itemsize} bytes of voxels are more than the {limit} that one request may have")
+        raise BadRequest(f"size: {count * itemsize} bytes of voxels are more than the {limit} of one request")
 
 
 def check_aligned(box: Box, block: Triple) -> None:

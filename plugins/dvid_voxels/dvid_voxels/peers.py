@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import Box
+from .paths import Plane
 
 
 class RoiMask(Protocol):
@@ -30,9 +31,9 @@ class Voxels(Protocol):
         """The box that was written; None before anything is."""
         ...
 
-    async def picture(self, box: Box) -> NDArray[Any]:
-        """The voxels of a box that is one voxel thick, as an image: (h, w) of u1 or <u2, or (h, w, 4) of u1 or >u2.
+    async def picture(self, plane: Plane, box: Box) -> NDArray[Any]:
+        """The voxels of a box that is one voxel thick, as a picture (see `dvid_voxels.images`).
 
-        Of the two long axes the one of x, y, z that comes first runs along w.  Raises `BadRequest` when it is too large.
+        Raises `BadRequest` when it is too large.
         """
         ...

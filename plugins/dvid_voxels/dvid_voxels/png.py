@@ -20,7 +20,8 @@ class PngWriter:
     def __init__(self, width: int, height: int, depth: int, channels: int) -> None:
         self.width, self.height, self.depth, self.channels = width, height, depth, channels
         # Measured: the noise of gray images has no repetitions to look for, only runs; RGBA is often a label.
-        self._packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE if channels == 1 else zlib.Z_DEFAULT_STRATEGY)
+        strategy = zlib.Z_RLE if channels == 1 else zlib.Z_DEFAULT_STRATEGY
+        self._packer = zlib.compressobj(1, zlib.DEFLATED, 15, 9, strategy)
 
     def head(self) -> bytes:
         """Signature and header."""

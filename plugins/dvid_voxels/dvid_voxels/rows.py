@@ -61,11 +61,9 @@ async def read_rows(
             raise BadRequest(f"{what} has more than the {BODY} bytes that are taken here")
         while len(held) >= PIECE:
             # Only a comma and blanks can be between these two brackets, whatever else is wrong.
-            end = held.rfind(b"]", 0, max(0, held.rfind(b"[", 0, 2 * PIECE))) + 1
+            end = held.rfind(b"]", 0, max(0, held.rfind(b"[", 0, PIECE))) + 1
             if not end:
-                if len(held) >= 2 * PIECE:
-                    raise BadRequest(f"{what} is no JSON list of lists of {width} whole numbers")
-                break
+                raise BadRequest(f"{what} is no JSON list of lists of {width} whole numbers")
             piece = bytes(held[:end])
             del held[:end]
             yield await _parse(view, _whole(piece, begun, False, what), width, what)

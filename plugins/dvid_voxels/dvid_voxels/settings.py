@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from dvid_core import BadRequest, Compression, Settings
+from dvid_core import BadRequest, Settings
+from dvid_core import Compression as Wanted
 
 from .geometry import Box, Triple
 
@@ -48,9 +48,9 @@ class VoxelSettings(Settings, frozen=True, kw_only=True):
         return extents_box(self.MinPoint, self.MaxPoint)
 
     @property
-    def compression(self) -> Compression | None:
+    def wanted_compression(self) -> Wanted | None:
         """The compression that was asked for."""
-        return Compression.read(self.Compression) if self.Compression else None
+        return Wanted.read(self.Compression) if self.Compression else None
 
     def resized(self, lengths: Any) -> Any:
         """The same with another VoxelSize, [x, y, z].  Raises `BadRequest`."""
@@ -63,8 +63,8 @@ class VoxelSettings(Settings, frozen=True, kw_only=True):
 V = TypeVar("V", bound=VoxelSettings)
 
 
-def checked(settings: V, given: Mapping[str, Any], itemsize: int) -> V:
-    """`settings` if they go together; `BadRequest` names what does not.  `given` is the wire's object."""
+def checked(settings: V, itemsize: int) -> V:
+    """`settings` of voxels of so many bytes, if they go together; `BadRequest` names what does not."""
     nbytes = math.prod(settings.BlockSize) * itemsize
     if nbytes > BLOCK_BYTES:
         raise BadRequest(f"BlockSize: a block would have {nbytes} bytes of voxels; at most {BLOCK_BYTES} are possible")
@@ -72,7 +72,7 @@ def checked(settings: V, given: Mapping[str, Any], itemsize: int) -> V:
         raise BadRequest("MinPoint, MaxPoint: both or none of them must be given")
     settings.preset  # noqa: B018  (raises what is wrong with it)
     if settings.Compression.lower() == "jpeg":
-        x, y, z = settings.BlockSize
+        _, y, z = settings.BlockSize
         if itemsize != 1:
             raise BadRequest("Compression: jpeg stores gray images, so it is for voxels of one byte only")
         if y * z > 65_500:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -29,7 +28,7 @@ class Spool:
         self.filled = 0
         """Bytes that were appended."""
         self._room = np.empty(self.nbytes, np.uint8) if in_memory else None
-        self._file = None if in_memory else tempfile.TemporaryFile()
+        self._file = None if in_memory else tempfile.TemporaryFile()  # noqa: SIM115  (closed by `close`)
 
     @property
     def in_memory(self) -> bool:
@@ -39,7 +38,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -61,7 +60,7 @@ class Spool:
         else:
             self._write(piece, start)
 
-    def bytes(self, start: int, size: int) -> bytes:
+    def piece(self, start: int, size: int) -> bytes:
         """`size` bytes from `start` on, in the order of the stream."""
         if self._room is not None:
             return self._room[start : start + size].tobytes()
@@ -73,7 +72,7 @@ class Spool:
             self._array[box.slices(self.box)] = voxels
             return
         for start, piece in self._runs(box, voxels):
-            self._write(memoryview(piece).cast("B"), start)
+            self._write(piece.data.cast("B"), start)
 
     def get(self, box: Box) -> Array:
         """The voxels (z, y, x) of a box within this one."""
@@ -81,7 +80,7 @@ class Spool:
             return self._array[box.slices(self.box)]
         out = np.empty(box.size, self.item)
         for start, piece in self._runs(box, out):
-            if os.preadv(self._fd, [memoryview(piece).cast("B")], start) != piece.nbytes:
+            if os.preadv(self._fd, [piece.data.cast("B")], start) != piece.nbytes:
                 raise OSError("a spool file is shorter than what was written to it")
         return out
 

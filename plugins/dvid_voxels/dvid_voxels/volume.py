@@ -118,6 +118,25 @@ class Volume(msgspec.Struct, frozen=True):
         async for batch in pipelined(self.values(part) for part in self._batches(iter(names))):
             yield batch
 
+    async def named(self, names: Sequence[Triple]) -> AsyncIterator[list[Stored]]:
+        """Those of the named blocks that exist, in batches; the next is read ahead."""
+        async for batch in pipelined(self.values(part) for part in self._batches(iter(names))):
+            yield batch
+
+    async def row_stream(self, first: Triple, span: int) -> AsyncIterator[bytes]:
+        """The voxels of `span` blocks along x from block `first`, one after another; `background` where none is."""
+        x = first[2]
+        blank = bytes([self.background]) * self.codec.nbytes
+        at, end = x, x + span
+        async for batch in self.stored(Box(first, (1, 1, span))):
+            for place, voxels in await self.view.run(_unpacked, self.codec, batch):
+                for piece in _repeated(blank, place[2] - at):
+                    yield piece
+                yield voxels
+                at = place[2] + 1
+        for piece in _repeated(blank, end - at):
+            yield piece
+
     @property
     def _batch_size(self) -> int:
         return max(1, min(DIRECT, BATCH // self.codec.nbytes))
@@ -148,6 +167,11 @@ class Volume(msgspec.Struct, frozen=True):
         """Bytes of the voxels of a box."""
         return box.count * np.dtype(self.codec.item).itemsize
 
+    async def packed(self, box: Box) -> bytes:
+        """The voxels of a small box, x fastest, then y, then z."""
+        out = await self.read(box)
+        return out.tobytes() if out.nbytes <= INLINE else await self.view.run(out.tobytes)
+
     async def stream(self, box: Box) -> AsyncIterator[bytes]:
         """The voxels of `box` in pieces, x fastest, then y, then z."""
         z, y, x = box.size
@@ -157,12 +181,8 @@ class Volume(msgspec.Struct, frozen=True):
                 async for piece in self._through_file(part):
                     yield piece
             return
-        async for piece in pipelined(self._bytes(part) for part in box.layers(self.block, max(1, SLAB // layer))):
+        async for piece in pipelined(self.packed(part) for part in box.layers(self.block, max(1, SLAB // layer))):
             yield piece
-
-    async def _bytes(self, box: Box) -> bytes:
-        out = await self.read(box)
-        return out.tobytes() if out.nbytes <= INLINE else await self.view.run(out.tobytes)
 
     async def _through_file(self, box: Box) -> AsyncIterator[bytes]:
         run = self.view.run
@@ -171,8 +191,18 @@ class Volume(msgspec.Struct, frozen=True):
             async for tile, out in pipelined(self._tile(t) for t in box.tiles(self.block, SLAB // item)):
                 await run(spool.put, tile, out)
             for at in range(0, spool.nbytes, 1 << 20):
-                yield await run(spool.bytes, at, min(1 << 20, spool.nbytes - at))
+                yield await run(spool.piece, at, min(1 << 20, spool.nbytes - at))
 
     async def _tile(self, box: Box) -> tuple[Box, Array]:
         return box, await self.read(box)
 
+
+def _unpacked(codec: Codec, found: list[Stored]) -> list[Stored]:
+    return [(at, codec.voxels(stored)) for at, stored in found]
+
+
+def _repeated(blank: bytes, times: int) -> Iterator[bytes]:
+    together = max(1, SLAB // len(blank))
+    while times > 0:
+        yield blank * min(times, together)
+        times -= together

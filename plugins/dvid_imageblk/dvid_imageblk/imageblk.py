@@ -12,7 +12,7 @@ from dvid_voxels.geometry import Box
 from dvid_voxels.images import PICTURE_BYTES, Picture, Pixels, picture_of
 from dvid_voxels.paths import Plane, check_bytes
 from dvid_voxels.peers import RoiMask, Voxels
-from dvid_voxels.settings import checked
+from dvid_voxels.settings import checked, read_voxel_settings
 from dvid_voxels.volume import Volume
 
 from dvid_core import BadRequest, Compression, Info, Instance, View
@@ -60,13 +60,13 @@ class ImageBlk(Instance):
 
     @classmethod
     def read_settings(cls, raw: dict[str, Any]) -> ImageSettings:
-        settings = cast("ImageSettings", super().read_settings(raw))
+        settings = read_voxel_settings(ImageSettings, raw)
         if settings.GridStore:
             raise BadRequest(f"GridStore: {settings.GridStore!r} is no store of precomputed volumes")
         return checked(settings, np.dtype(cls.item).itemsize)
 
     @classmethod
-    def compression(cls, wanted: Compression, settings: VoxelSettings) -> Compression:
+    def compression(cls, wanted: Compression, settings: Settings) -> Compression:
         if wanted.codec == "jpeg":
             return Compression("jpeg", cast("ImageSettings", settings).BlockSize[0])
         return wanted

@@ -71,7 +71,7 @@ async def post_roi(view: View, request: Request) -> Reply:
         pieces.append(spans)
     if not count:
         return await delete_roi(view)
-    stored = await (view.run(_packed, pieces) if count > INLINE else _at_once(pieces))
+    stored = await view.run(_packed, pieces) if count > INLINE else _packed(pieces)
     value = await view.stage(_each(stored))
 
     async def change(m: Mutation) -> None:
@@ -96,10 +96,6 @@ def _check_spans(spans: Spans, before: int) -> None:
 
 def _packed(pieces: list[Spans]) -> list[bytes]:
     return pack(normal(np.concatenate(pieces)))
-
-
-async def _at_once(pieces: list[Spans]) -> list[bytes]:
-    return _packed(pieces)
 
 
 async def _each(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

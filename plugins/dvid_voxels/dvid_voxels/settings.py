@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from dvid_core import BadRequest, Settings
 from dvid_core import Compression as Wanted
+from dvid_core.settings import read_settings
 
 from .geometry import Box, Triple
 
@@ -61,6 +63,12 @@ class VoxelSettings(Settings, frozen=True, kw_only=True):
 
 
 V = TypeVar("V", bound=VoxelSettings)
+
+
+def read_voxel_settings(kind: type[V], raw: Mapping[str, Any]) -> V:
+    """Settings from the wire's object, or from the stored one, whose vectors are tuples until they were written and
+    read.  Raises `BadRequest`."""
+    return read_settings(kind, {k: list(v) if isinstance(v, tuple) else v for k, v in raw.items()})
 
 
 def checked(settings: V, itemsize: int) -> V:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .errors import StoreClosed
@@ -52,7 +53,7 @@ class Follower(ABC):
 
     def busy(self, version: int | None = None) -> bool:
         """Whether records (of this version) are still to be handled."""
-        if self._task is None:
+        if self._task is None or self._task.done():
             return False
         if version is None:
             return bool(self._pending) or self._current is not None
@@ -165,9 +166,9 @@ class Listener(Follower):
             m.time = record.time
             before = await instance.store.get(key)
             m.expect_stored(key, before)
-            m.put_stored(key, u64(number))
             if int.from_bytes(before or b"", "big") >= number:
                 return
+            m.put_stored(key, u64(number))
             for event in events:
                 handler = next(f for kind, f in instance.handles.items() if isinstance(event, kind))
                 await handler(instance, m, event)
@@ -257,8 +258,10 @@ class Bus:
     async def idle(self, listener: int | None = None, *, version: int | None = None) -> None:
         """Return when all listeners (or this one) have handled what was committed (in this version), in chains too."""
         while True:
-            followers = (f for fs in self._followers.values() for f in fs if isinstance(f, Listener))
-            busy = next((f for f in followers if listener in (None, f.instance.id) and f.busy(version)), None)
+            followers = [f for fs in self._followers.values() for f in fs if isinstance(f, Listener)]
+            if listener is not None:
+                followers = _leading_to(listener, followers)
+            busy = next((f for f in followers if f.busy(version)), None)
             if busy is None:
                 return
             await busy.step()
@@ -268,3 +271,15 @@ class Bus:
         followers = [f for fs in self._followers.values() for f in fs]
         self._followers.clear()
         await asyncio.gather(*(f.stop() for f in followers))
+
+
+def _leading_to(listener: int, followers: Sequence[Listener]) -> list[Listener]:
+    """Those by which events come to `listener`, over other instances too."""
+    found: dict[int, list[Listener]] = {}
+    todo = [listener]
+    while todo:
+        at = todo.pop()
+        if at not in found:
+            found[at] = [f for f in followers if f.instance.id == at]
+            todo += [f.source.id for f in found[at]]
+    return [f for fs in found.values() for f in fs]

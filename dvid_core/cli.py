@@ -20,6 +20,8 @@ import click
 from .client import Client, Failure
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from .config import Config, LoggingSettings
 
 FLAG = re.compile(r"--?([a-z]+)(?:=(.*))?", re.DOTALL)
@@ -29,6 +31,8 @@ FLAGS = {"readonly": 0, "fullwrite": 0, "verbose": 0, "stdin": 0, "help": 0, "rp
 UNUSED_FLAGS = {"monitor": 0, "numcpu": 1, "sleep": 1, "cpuprofile": 1, "memprofile": 1}
 """Flags of the reference that mean nothing to this server."""
 OLD_LOGS = 99
+COMMANDS = "dvid.commands"
+"""The entry-point group of commands that other distributions add."""
 
 
 def normalise(argv: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -62,7 +66,31 @@ def normalise(argv: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 class App(click.Group):
-    """The command `dvid`; every failure ends with exit status 1, as in the reference."""
+    """The command `dvid`; every failure ends with exit status 1, as in the reference.
+
+    Installed distributions add commands by entry points of the group "dvid.commands": the name is the command's, the
+    object a click command.  They are imported when they are called or when all are listed.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted({*super().list_commands(context), *self._added()})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of this name; an own one goes before an added one."""
+        found = super().get_command(context, name)
+        if found is not None or (entry := self._added().get(name)) is None:
+            return found
+        try:
+            added = entry.load()
+        except Exception as exc:
+            raise Failure(f"the command {name!r} cannot be loaded: {exc}") from exc
+        return added if isinstance(added, click.Command) else None
+
+    def _added(self) -> dict[str, EntryPoint]:
+        from importlib.metadata import entry_points
+
+        return {entry.name: entry for entry in entry_points(group=COMMANDS)}
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run the command line `args`, by default that of the process, and exit."""

@@ -13,6 +13,7 @@ The function is run again when another edit changed what it read, so it must not
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -31,6 +32,8 @@ from .values import TOMBSTONE, Staged, Value, encode, manifest_id
 
 if TYPE_CHECKING:
     from .view import View
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -98,18 +101,21 @@ class Mutation:
 
     async def get_many(self, tkeys: Sequence[bytes]) -> list[bytes | None]:
         """`get` of several tkeys of one class."""
+        instance, version = self.view.instance, self.view.version
         wanted = [t for t in tkeys if t not in self._changed]
         keys = [self._key(t) for t in wanted]
-        for key, raw in zip(keys, await self.view.instance.store.get_many(keys)):
-            self._batch.expect(key, raw)
-        found = dict(zip(wanted, await self.view.get_many(wanted)))
+        found = dict(zip(wanted, await instance.store.get_many(keys)))
+        for tkey, key in zip(wanted, keys):
+            self._batch.expect(key, found[tkey])
+        # What this version wrote decides, as it was read here: a later read may already see another edit's value.
+        older = [t for t in found if found[t] is None and instance.seen_elsewhere(t[0], version)]
+        seen = dict(zip(older, await self.view.get_many(older)))
         out = []
         for tkey in tkeys:
-            raw = self._changed.get(tkey)
+            raw = self._changed[tkey] if tkey in self._changed else found[tkey]
             if raw is None:
-                out.append(found[tkey])
+                out.append(seen.get(tkey))
             else:
-                instance = self.view.instance
                 out.append(await Value(raw, instance.store, instance.id).read() if raw else None)
         return out
 
@@ -189,7 +195,7 @@ class Mutation:
         for key, raw in zip(keys, await instance.store.get_many(keys)):
             batch.expect(key, raw)
             if (old := manifest_id(raw)) is not None:
-                batch.put(Kind.SWEEP.key(instance.id, u64(old)), u64(int(self.time)))
+                batch.put(Kind.SWEEP.key(instance.id, u64(old)), u64(int(now() * 1_000_000)))
 
     @property
     def staged(self) -> list[Staged]:
@@ -264,40 +270,56 @@ async def _attempts(
             continue
         except ValueError as err:
             raise BadRequest(str(err)) from None
-        if sealed.record is not None:
-            instance.server.bus.wake(instance.id, view.version)
         return Edited(result, number, mutation_id)
     raise Unavailable(f"{op}: others kept changing the same data; try again")
 
 
 async def _commit(view: View, m: Mutation, sealed: Sealed, durable: bool) -> int:
-    instance, version = view.instance, view.version
-    batch, record = sealed.batch, sealed.record
+    instance, version, record = view.instance, view.version, sealed.record
+    done: Receipt | None = None
 
     def written(receipt: Receipt) -> None:
+        nonlocal done
+        if done is not None:
+            return
+        done = receipt
         if sealed.first:
             instance.mark_written(sealed.first, version)
         if sealed.buried:
             instance.mark_buried(sealed.buried)
         for staged in m.staged:
             instance.live_stages.discard(staged.id)
-        instance.has_large |= bool(m.staged)
         if record is not None:
-            instance.apply(version, receipt.numbers[0], record)
+            try:
+                instance.apply(version, receipt.numbers[0], record)
+            except Exception:
+                log.exception("the state of %s in memory lacks record %d", instance.name, receipt.numbers[0])
 
+    try:
+        receipt = await _commit_once(view, m, sealed.batch, durable, written)
+    finally:
+        # Also when the caller was cancelled while the disk was waited for: the record is there.
+        if done is not None and record is not None:
+            instance.server.bus.wake(instance.id, version)
+    return receipt.numbers[0] if record is not None else 0
+
+
+async def _commit_once(
+    view: View, m: Mutation, batch: Batch, durable: bool, written: Callable[[Receipt], None]
+) -> Receipt:
+    instance = view.instance
     if not instance.store.limits.uncertain:
-        receipt = await instance.store.commit(batch, durable=durable, written=written)
-        return receipt.numbers[0] if record is not None else 0
+        return await instance.store.commit(batch, durable=durable, written=written)
     token = Kind.TOKEN.key(instance.id, u64(int(m.time)), secrets.token_bytes(12))
     batch.put(token, OPEN_MARK)
     batch.expect(token, None)
     while True:
         try:
-            receipt = await instance.store.commit(batch, durable=durable, written=written)
-            return receipt.numbers[0] if record is not None else 0
+            return await instance.store.commit(batch, durable=durable, written=written)
         except UnknownOutcome:
             # The commit carries a token: it happened exactly when the token is there.
             if await instance.store.get(token) is not None:
-                head = int.from_bytes(await instance.store.get(log_prefix(instance.id, version)) or b"", "big")
-                written(Receipt((head,)))
-                return head if record is not None else 0
+                head = await instance.store.get(log_prefix(instance.id, view.version))
+                receipt = Receipt((int.from_bytes(head or b"", "big"),))
+                written(receipt)
+                return receipt

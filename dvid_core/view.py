@@ -202,7 +202,7 @@ class View:
         return len(writers) == 1 and self.instance.wrote_only(klass, writers[0])
 
     def _own(self, page: Page, klass: int, writer: int) -> Page:
-        """The entries of `writer`, which was alone when the scan was asked for; others may have come before it began."""
+        """The entries of `writer`: alone when the scan was asked for, others may have come before it began."""
         if self.instance.wrote_only(klass, writer):
             return page
         tail = u32(NEWEST - writer)
@@ -285,6 +285,7 @@ class View:
                 if staged is None and size > INLINE:
                     staged = Staged(secrets.randbits(63), 0)
                     self.instance.live_stages.add(staged.id)
+                    self.instance.has_large = True
                 while staged is not None and len(held) >= CHUNK:
                     await self._write_chunk(staged.id, n, bytes(held[:CHUNK]))
                     del held[:CHUNK]

@@ -11,12 +11,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeAlias, TypeVar, TypeVarTuple
+from typing import Annotated, Self, TypeAlias, TypeVar, TypeVarTuple
 from weakref import WeakSet
+
+import msgspec
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options
 
 from ..errors import Conflict, StoreClosed, StoreError, UnknownOutcome
 from .base import Batch, Limits, Page, Receipt, Store, StoreConfig, Want, check_limits
-from .rocks_files import Cursor, RocksConfig, RocksFiles, WriteStalled
+from .rocks_files import Cursor, RocksFiles, WriteStalled
 
 Args = TypeVarTuple("Args")
 R = TypeVar("R")
@@ -29,6 +32,19 @@ INLINE_KEYS = 16
 
 STALL_PAUSE = 0.005
 """Seconds between two tries of a commit while RocksDB is behind with its background work."""
+
+
+class RocksConfig(StoreConfig, frozen=True, kw_only=True):
+    """Settings of the engine "rocksdb"."""
+
+    path: str
+    """The folder; it is created when absent and belongs to this store alone."""
+    cache_mib: Annotated[int, msgspec.Meta(ge=1)] = 64
+    """Memory for blocks that were read."""
+    write_buffer_mib: Annotated[int, msgspec.Meta(ge=2)] = 64
+    """Memory for writes that are not in a table file yet."""
+    open_files: Annotated[int, msgspec.Meta(ge=16)] = 512
+    """Table files that are held open at once."""
 
 
 class RocksStore(Store):
@@ -51,7 +67,7 @@ class RocksStore(Store):
     async def open(cls, config: StoreConfig) -> Self:
         if not isinstance(config, RocksConfig):
             raise TypeError("the engine rocksdb is opened with a RocksConfig")
-        return cls(await asyncio.to_thread(RocksFiles, config), config)
+        return cls(await asyncio.to_thread(_opened, config), config)
 
     def _check_open(self) -> None:
         if self._closing is not None:
@@ -227,3 +243,31 @@ async def _settled(future: asyncio.Future[R]) -> R:
     if cancelled is not None:
         raise cancelled
     return future.result()
+
+
+def _opened(config: RocksConfig) -> RocksFiles:
+    cache = Cache(config.cache_mib << 20)
+    large = _family(config, cache, DBCompressionType.none())  # large values come compressed from their datatypes
+    options = _family(config, cache, DBCompressionType.lz4())
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_db_write_buffer_size(config.write_buffer_mib << 20)
+    options.set_max_total_wal_size(4 * config.write_buffer_mib << 20)  # bounds what a start after a crash replays
+    options.set_max_open_files(config.open_files)
+    options.set_max_background_jobs(4)
+    options.set_keep_log_file_num(4)
+    options.set_stats_dump_period_sec(0)
+    return RocksFiles(Path(config.path), options, large)
+
+
+def _family(config: RocksConfig, cache: Cache, compression: DBCompressionType) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(10, False)
+    table.set_block_size(8 << 10)
+    options = Options(raw_mode=True)
+    options.set_block_based_table_factory(table)
+    options.set_compression_type(compression)
+    options.set_write_buffer_size(config.write_buffer_mib << 19)
+    options.set_max_write_buffer_number(4)
+    return options

@@ -15,14 +15,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 from rocksdict import (
-    BlockBasedOptions,
-    Cache,
     Checkpoint,
-    DBCompressionType,
     Options,
     Rdict,
     RdictIter,
@@ -32,7 +28,7 @@ from rocksdict import (
 )
 
 from ..errors import ConfigError, StoreError, StoreInUse, UnknownOutcome
-from .base import Page, StoreConfig, Want
+from .base import Page, Want
 
 MARKER = "DVID-STORE"
 DRAFT = re.compile(rf"{MARKER}\.\d+")
@@ -51,19 +47,6 @@ POINT_DELETES = 1000
 took 120 us with 1,000 to 2,000 of them."""
 
 
-class RocksConfig(StoreConfig, frozen=True, kw_only=True):
-    """Settings of the engine "rocksdb"."""
-
-    path: str
-    """The folder; it is created when absent and belongs to this store alone."""
-    cache_mib: Annotated[int, msgspec.Meta(ge=1)] = 64
-    """Memory for blocks that were read."""
-    write_buffer_mib: Annotated[int, msgspec.Meta(ge=2)] = 64
-    """Memory for writes that are not in a table file yet."""
-    open_files: Annotated[int, msgspec.Meta(ge=16)] = 512
-    """Table files that are held open at once."""
-
-
 class Marker(msgspec.Struct, frozen=True):
     """What the file `DVID-STORE` of a folder says."""
 
@@ -79,13 +62,11 @@ class RocksFiles:
     """The open database.  `write` and `cursor` belong to one thread, so that a cursor has both families as of one
     moment; the reads are for any thread."""
 
-    def __init__(self, config: RocksConfig) -> None:
-        path = Path(config.path)
+    def __init__(self, path: Path, small: Options, large: Options) -> None:
+        """Open or create the database in the folder `path`; `small` are its own options and those of "default"."""
         claim(path)
-        cache = Cache(config.cache_mib << 20)
-        large = _family(config, cache, DBCompressionType.none())  # large values come compressed from their datatypes
         try:
-            db = Rdict(config.path, _options(config, cache), {"large": large})
+            db = Rdict(str(path), small, {"large": large})
         except Exception as error:  # rocksdict raises bare Exceptions
             text = str(error)
             if "lock hold by current process" in text or ("While lock file" in text and "unavailable" in text):
@@ -315,30 +296,3 @@ def _is_elsewhere(raw: bytes | None) -> bool:
 
 def _plain(raw: bytes | None) -> bytes | None:
     return raw[2:] if raw is not None and raw[:1] == ESCAPE else raw
-
-
-def _options(config: RocksConfig, cache: Cache) -> Options:
-    """The options of the database and of its family "default"."""
-    options = _family(config, cache, DBCompressionType.lz4())
-    options.create_if_missing(True)
-    options.create_missing_column_families(True)
-    options.set_db_write_buffer_size(config.write_buffer_mib << 20)
-    options.set_max_total_wal_size(4 * config.write_buffer_mib << 20)  # bounds what a start after a crash replays
-    options.set_max_open_files(config.open_files)
-    options.set_max_background_jobs(4)
-    options.set_keep_log_file_num(4)
-    options.set_stats_dump_period_sec(0)
-    return options
-
-
-def _family(config: RocksConfig, cache: Cache, compression: DBCompressionType) -> Options:
-    table = BlockBasedOptions()
-    table.set_block_cache(cache)
-    table.set_bloom_filter(10, False)
-    table.set_block_size(8 << 10)
-    options = Options(raw_mode=True)
-    options.set_block_based_table_factory(table)
-    options.set_compression_type(compression)
-    options.set_write_buffer_size(config.write_buffer_mib << 19)
-    options.set_max_write_buffer_number(4)
-    return options

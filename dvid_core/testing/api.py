@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +14,13 @@ import msgspec
 from yarl import URL
 
 KEY_VALUE = "keyvalue"
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    """Wait for background work: ask again until `check` says that it is so."""
+    async with asyncio.timeout(seconds):
+        while not await check():  # noqa: ASYNC110 - there is no event to wait for from outside
+            await asyncio.sleep(0.01)
 
 
 class Answer(msgspec.Struct, frozen=True):

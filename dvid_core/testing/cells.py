@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import builtin
 from ..config import Backend, Config, ServerSettings, StoreSection
@@ -54,7 +54,7 @@ class Echo(Instance):
             m.put(COUNT.key(name), b"%d" % (int(await m.get(COUNT.key(name)) or b"0") + 1))
         m.record({"Action": "count"}, events=[Changed(event.names)], payload=event.names)
 
-    handles = {Changed: count}
+    handles: ClassVar = {Changed: count}
 
     async def open(self) -> None:
         self.applied: list[tuple[int, int]] = []

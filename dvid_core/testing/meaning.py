@@ -139,7 +139,8 @@ def by_uuid(value: Any) -> Any:
 
 def protobuf_fields(data: bytes) -> list[tuple[int, int, Any]]:
     """The fields of a protobuf message without a schema: (field, wire type, value); nested messages stay bytes."""
-    at, out = 0, []
+    at = 0
+    out: list[tuple[int, int, Any]] = []
 
     def varint() -> int:
         nonlocal at

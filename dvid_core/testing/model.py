@@ -27,23 +27,11 @@ from ..mutation import Mutation
 from ..repo import Repo
 from ..resolve import resolve
 from ..server import Server
-from ..values import INLINE
 from ..view import View
 from .cells import CELL, USER, CellsPlugin, put
-from .versions import Versions, check_reads, scanned
+from .versions import CHANGES, LOCKED, NAMES, OPEN, PARENTS, VALUES, VERSIONS, Versions, check_reads, scanned
 
 R = TypeVar("R")
-
-NAMES = st.sampled_from(["", "a", "a\x00", "a/b", "b", "é", "\uffff"])
-LARGE = st.integers(0, 255).map(lambda byte: bytes([byte]) * (INLINE + 1))
-VALUES = st.one_of(st.binary(max_size=2), st.integers(0, 10**6).map(b"%d".__mod__), LARGE)
-CHANGES = st.dictionaries(NAMES, st.one_of(VALUES, VALUES, st.none()), min_size=1, max_size=3)
-VERSIONS = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.parents)))
-OPEN = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.open)))
-LOCKED = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.locked)))
-PARENTS = LOCKED.flatmap(
-    lambda first: st.lists(LOCKED, min_size=1, max_size=2, unique=True).map(lambda more: [first, *more])
-)
 
 has_open = precondition(lambda machine: machine.model.open)
 has_locked = precondition(lambda machine: machine.model.locked)
@@ -184,11 +172,7 @@ class VersionsMachine(RuleBasedStateMachine):
             return
         known, nodes = set(self.repo.dag.nodes), [self.node(p) for p in parents]
         child = self.run_(lambda: resolve(self.repo, [self.repo.instances["cells"]], nodes, "", USER)).version
-        wanted: dict[str, set[bytes | None]] = {}
-        for key in self.model.keys():
-            live = self.model.live(parents, key)
-            first = next((fits for p in parents if (fits := live & self.model.live([p], key))), {None})
-            wanted[key] = {None if w is None else self.model.wrote[w][key] for w in first}
+        wanted = self.model.settled(parents)
         for version in sorted(self.repo.dag.nodes.keys() - known):
             self.model.add(version, self.node(version).parents, self.node(version).locked)
             before, after = self.model.all(version), self.run_(lambda v=version: scanned(self.view(v), *CELL.all()))  # type: ignore[misc]
@@ -269,4 +253,4 @@ class VersionsMachine(RuleBasedStateMachine):
         self.steps += 1
         if versions := sorted(self.model.parents):
             version = versions[self.steps % len(versions)]
-            self.run_(lambda: check_reads(self.view(version), self.model.all(version), self.model.keys() or [""]))
+            self.run_(lambda: check_reads(self.view(version), self.model.all(version), self.model.names() or [""]))

@@ -52,14 +52,17 @@ class ServerProcess(Api):
         lines = [f"under_test_{n} = {module}\n" for n, module in enumerate(modules)]
         (folder / "entry_points.txt").write_text("[dvid]\n" + "".join(lines))
 
-    async def start(self) -> None:
-        """Start over the folder's data, and return when the server answers."""
-        assert self.process is None, "the process runs already"
+    def _launch(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([str(self._place), *filter(None, sys.path)])
         env = {**os.environ, "PYTHONPATH": path, "DVID_ADMIN_TOKEN": self.admin_token}
         command = [sys.executable, "-m", "dvid_core", "serve", "--http", "127.0.0.1:0", "--data", "data", *self.args]
         with self.log.open("ab") as errors:
-            self.process = subprocess.Popen(command, cwd=self.path, env=env, stdout=subprocess.PIPE, stderr=errors)
+            return subprocess.Popen(command, cwd=self.path, env=env, stdout=subprocess.PIPE, stderr=errors)
+
+    async def start(self) -> None:
+        """Start over the folder's data, and return when the server answers."""
+        assert self.process is None, "the process runs already"
+        self.process = self._launch()
         watchdog = threading.Timer(self.patience, self.process.kill)
         watchdog.start()
         try:
@@ -77,7 +80,8 @@ class ServerProcess(Api):
         async with asyncio.timeout(self.patience):
             while True:
                 try:
-                    return await self.get("/api/heartbeat")
+                    await self.get("/api/heartbeat")
+                    return
                 except aiohttp.ClientConnectionError:
                     await asyncio.sleep(POLL_SECONDS)
 

@@ -7,13 +7,28 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import pytest
+from hypothesis import strategies as st
 
 from ..errors import MergeConflict
+from ..values import INLINE
 from ..view import Disputed, Found, View
 from .cells import CELL
 
 Seen: TypeAlias = bytes | frozenset[int] | None
 """What a version sees of a key: a value, the versions that dispute it, or nothing."""
+
+
+NAMES = st.sampled_from(["", "a", "a\x00", "a/b", "b", "é", "\uffff"])
+LARGE = st.integers(0, 255).map(lambda byte: bytes([byte]) * (INLINE + 1))
+VALUES = st.one_of(st.binary(max_size=2), st.integers(0, 10**6).map(b"%d".__mod__), LARGE)
+CHANGES = st.dictionaries(NAMES, st.one_of(VALUES, VALUES, st.none()), min_size=1, max_size=3)
+VERSIONS = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.parents)))
+OPEN = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.open)))
+LOCKED = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.locked)))
+PARENTS = LOCKED.flatmap(
+    lambda first: st.lists(LOCKED, min_size=1, max_size=2, unique=True).map(lambda more: [first, *more])
+)
+"""Drawn from the `model` of the machine that runs."""
 
 
 class Versions:
@@ -70,13 +85,22 @@ class Versions:
         live = self.live([version], key)
         return self.wrote[live.pop()][key] if len(live) == 1 else frozenset(live) or None
 
-    def keys(self) -> list[str]:
+    def settled(self, parents: Sequence[int]) -> dict[str, set[bytes | None]]:
+        """What a merge of `parents` may show of each key when its conflicts are settled: the first parent wins."""
+        out: dict[str, set[bytes | None]] = {}
+        for key in self.names():
+            live = self.live(parents, key)
+            first = next((fits for p in parents if (fits := live & self.live([p], key))), None)
+            out[key] = {self.wrote[w][key] for w in first} if first else {None}
+        return out
+
+    def names(self) -> list[str]:
         """Every key that was ever written, by the order of its UTF-8 bytes."""
         return sorted({key for wrote in self.wrote.values() for key in wrote}, key=str.encode)
 
     def all(self, version: int) -> dict[str, Seen]:
         """Everything that a version sees, in the order of the keys."""
-        return {key: seen for key in self.keys() if (seen := self.sees(version, key)) is not None}
+        return {key: seen for key in self.names() if (seen := self.sees(version, key)) is not None}
 
 
 async def seen(found: Found | None) -> Seen:

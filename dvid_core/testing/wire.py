@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
@@ -23,11 +23,9 @@ class Wire:
 
     async def send(self, data: bytes) -> None:
         """Write the bytes; a connection that the server has closed is no error, its replies tell."""
-        try:
+        with suppress(ConnectionError):
             self._writer.write(data)
             await self._writer.drain()
-        except ConnectionError:
-            pass
 
     def end(self) -> None:
         """Say that no more bytes come."""
@@ -75,17 +73,15 @@ class Wire:
     async def close(self) -> None:
         """End the connection."""
         self._writer.close()
-        try:
+        with suppress(ConnectionError):
             await self._writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[Wire]:
     """A connection to the server at `url`."""
     place = urlsplit(url)
-    wire = Wire(*await asyncio.open_connection(place.hostname, place.port))
+    wire = Wire(*await asyncio.open_connection(place.hostname, place.port, limit=1 << 24))
     try:
         yield wire
     finally:

@@ -16,8 +16,8 @@ from rocksdict import AccessType, Options, Rdict
 
 from dvid_core.errors import ConfigError, StoreClosed, StoreError, StoreInUse, UnknownOutcome
 from dvid_core.storage.base import Durability, Receipt, Store
-from dvid_core.storage.rocks import RocksStore
-from dvid_core.storage.rocks_files import LARGE, MARKER, POINT_DELETES, RocksConfig
+from dvid_core.storage.rocks import RocksConfig, RocksStore
+from dvid_core.storage.rocks_files import LARGE, MARKER, POINT_DELETES
 from dvid_core.testing.stores import END, StoreMachine, StoreSuite, batch, pairs
 
 
@@ -170,8 +170,7 @@ async def test_commit_that_rocksdb_would_stall_waits_without_stopping_the_loop(
 COMMIT_UNTIL_KILLED = """
 import asyncio, sys
 from dvid_core.storage.base import Batch
-from dvid_core.storage.rocks import RocksStore
-from dvid_core.storage.rocks_files import RocksConfig
+from dvid_core.storage.rocks import RocksConfig, RocksStore
 
 async def main():
     store = await RocksStore.open(RocksConfig(path=sys.argv[1], durable=sys.argv[2]))
@@ -344,8 +343,7 @@ async def test_cancelled_commit_waits_for_its_outcome_and_does_not_break_others(
 
 HOLD = """
 import asyncio, sys
-from dvid_core.storage.rocks import RocksStore
-from dvid_core.storage.rocks_files import RocksConfig
+from dvid_core.storage.rocks import RocksConfig, RocksStore
 
 async def main():
     store = await RocksStore.open(RocksConfig(path=sys.argv[1]))

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dvid_core.config import Config
+from dvid_core.mutation import Mutation
 from dvid_core.storage.base import Page, Store
 from dvid_core.storage.wrap import Wrapped
 from dvid_core.testing.cells import CELL, USER, Cells, engine_config, open_cells, put
@@ -49,12 +50,13 @@ TestVersionsInRocks.settings = SETTINGS
 
 
 class Watched(Wrapped):
-    """Notes the names of the reads, and lets `meanwhile` run before a scan begins."""
+    """Notes the names of the reads, runs `meanwhile` before a scan begins and `after_get_many` after one of those."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.calls: list[str] = []
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
+        self.after_get_many: Callable[[], Awaitable[object]] | None = None
 
     async def get(self, key: bytes) -> bytes | None:
         self.calls.append("get")
@@ -62,7 +64,11 @@ class Watched(Wrapped):
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         self.calls.append("get_many")
-        return await super().get_many(keys)
+        found = await super().get_many(keys)
+        then, self.after_get_many = self.after_get_many, None
+        if then is not None:
+            await then()
+        return found
 
     async def scan(self, start: bytes, stop: bytes, **options: Any) -> AsyncIterator[Page]:
         self.calls.append("scan")
@@ -128,7 +134,7 @@ async def test_reads_are_right_however_many_versions_wrote(cells: Cells, writers
     assert len(await leaf.find_many([CELL.key("own 0"), CELL.key("own 1")])) == 2
     assert store.calls == calls
     for version in nodes:
-        names = [*model.keys(), "never", "all", "all"]
+        names = [*model.names(), "never", "all", "all"]
         await check_reads(View(cells, nodes[version], USER), model.all(version), names)
 
 
@@ -149,3 +155,17 @@ async def test_scan_does_not_mix_in_what_a_child_writes_before_it_begins(
     else:
         assert await scanned(view, *CELL.all()) == {"a": b"root"}
     assert cells.has_written(CELL.number, child.version)
+
+
+async def test_edit_is_made_of_what_it_expects_although_another_value_came_and_went_meanwhile(cells: Cells) -> None:
+    view, store = View(cells, cells.repo.dag.root, USER), cast(Watched, cells.store)
+    await put(view, {"a": b"1"})
+
+    async def change(m: Mutation) -> None:
+        store.after_get_many = lambda: put(view, {"a": b"2"})
+        read = await m.get(CELL.key("a"))
+        await put(view, {"a": b"1"})
+        m.put(CELL.key("a"), (read or b"") + b"+")
+
+    await view.edit("change", change)
+    assert await view.get(CELL.key("a")) == b"1+"

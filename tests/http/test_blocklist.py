@@ -13,16 +13,28 @@ from dvid_core.testing.fixtures import RunningServer, running
 LIST = "# comment\n\nu=mallory,you broke it\nu=eve\nip=198.51.100.*,whole network\nip=203.0.113.9\n"
 
 
-@pytest.fixture
-def blocklist(tmp_path: Path) -> Path:
-    found = tmp_path / "blocked.txt"
-    found.write_text(LIST)
-    return found
+class Blocked:
+    """The file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.write(LIST)
+
+    def write(self, text: str) -> None:
+        self.path.write_bytes(text.encode(errors="surrogateescape"))
+
+    def remove(self) -> None:
+        self.path.unlink()
 
 
 @pytest.fixture
-async def guarded(blocklist: Path, plugins: Sequence[ModuleType], tmp_path: Path) -> AsyncIterator[RunningServer]:
-    async with running("memory", tmp_path, plugins=plugins, block_list_file=blocklist) as found:
+def blocklist(tmp_path: Path) -> Blocked:
+    return Blocked(tmp_path / "blocked.txt")
+
+
+@pytest.fixture
+async def guarded(blocklist: Blocked, plugins: Sequence[ModuleType], tmp_path: Path) -> AsyncIterator[RunningServer]:
+    async with running("memory", tmp_path, plugins=plugins, block_list_file=blocklist.path) as found:
         yield found
 
 
@@ -63,19 +75,21 @@ async def test_heartbeats_are_never_blocked(guarded: RunningServer, path: str) -
     await guarded.get(path, headers={"X-Forwarded-For": "203.0.113.9"})
 
 
-async def test_a_reload_takes_the_new_list(guarded: RunningServer, blocklist: Path) -> None:
-    blocklist.write_text("u=alice,new\n")
+async def test_a_reload_takes_the_new_list(guarded: RunningServer, blocklist: Blocked) -> None:
+    blocklist.write("u=alice,new\n")
     await guarded.get("/api/repos/info?u=mallory", status=429)
     assert await guarded.post("/api/server/reload-blocklist", admin=True)
     await guarded.get("/api/repos/info?u=mallory")
     await guarded.get("/api/repos/info?u=alice", status=429)
 
 
-@pytest.mark.parametrize("text", ["u=alice\nwhat=ever\n", "u=alice\nip=300.1.1.1\n", "u=\n", "u=alice\nip=1.2.3\n", "\udcff"])
+@pytest.mark.parametrize(
+    "text", ["u=alice\nwhat=ever\n", "u=alice\nip=300.1.1.1\n", "u=\n", "u=alice\nip=1.2.3\n", "\udcff"]
+)
 async def test_a_reload_with_a_bad_line_keeps_all_of_the_old_list(
-    guarded: RunningServer, blocklist: Path, text: str
+    guarded: RunningServer, blocklist: Blocked, text: str
 ) -> None:
-    blocklist.write_bytes(text.encode(errors="surrogateescape"))
+    blocklist.write(text)
     answer = await guarded.ask("POST", "/api/server/reload-blocklist", admin=True)
     assert answer.status == 400
     assert answer.text.strip()
@@ -83,8 +97,8 @@ async def test_a_reload_with_a_bad_line_keeps_all_of_the_old_list(
     await guarded.get("/api/repos/info?u=alice")
 
 
-async def test_a_reload_of_a_missing_file_keeps_the_old_list(guarded: RunningServer, blocklist: Path) -> None:
-    blocklist.unlink()
+async def test_a_reload_of_a_missing_file_keeps_the_old_list(guarded: RunningServer, blocklist: Blocked) -> None:
+    blocklist.remove()
     await guarded.post("/api/server/reload-blocklist", admin=True, status=400)
     await guarded.get("/api/repos/info?u=mallory", status=429)
 

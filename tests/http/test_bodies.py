@@ -50,7 +50,7 @@ BROKEN = {
     "a huge number": DIGITS.encode(),
     "a huge number inside": f'{{"note": {DIGITS}, "log": [{DIGITS}], "alias": {DIGITS}, "gc": {DIGITS}}}'.encode(),
     "a huge exponent": b'{"note": 1e999999, "alias": 1e999999, "log": [1e999999], "throttle": 1e999999}',
-    "a big integer": b'{"note": 123456789012345678901234567890, "alias": -99999999999999999999, "gc": 18446744073709551616}',
+    "a big integer": b'{"note": 12345678901234567890123, "alias": -99999999999999999999, "gc": 18446744073709551616}',
 }
 
 
@@ -77,13 +77,17 @@ async def test_settings_are_numbers_or_texts_of_numbers(server: RunningServer, n
     assert await server.post("/api/server/settings", json={}, admin=True) == b""
 
 
-@pytest.mark.parametrize("value", ["-1", -1, 1.5, "1.5", "", " 1", "1_0", "\u0661", True, None, [], "1" * 5000, "+1", "0x1", "1e3"])
+@pytest.mark.parametrize(
+    "value", ["-1", -1, 1.5, "1.5", "", " 1", "1_0", "\u0661", True, None, [], "1" * 5000, "+1", "0x1", "1e3"]
+)
 @pytest.mark.parametrize("name", ["throttle", "gc"])
 async def test_other_settings_are_refused(server: RunningServer, name: str, value: object) -> None:
     await server.post("/api/server/settings", json={name: value}, admin=True, status=400)
 
 
-@pytest.mark.parametrize("text", ["<&>\u2028", "\x00", "\u00e9\u0301", "\U0001f600", '"\\/\b\f\n\r\t', "\x7f", "x" * 300_000])
+@pytest.mark.parametrize(
+    "text", ["<&>\u2028", "\x00", "\u00e9\u0301", "\U0001f600", '"\\/\b\f\n\r\t', "\x7f", "x" * 300_000]
+)
 async def test_texts_come_back_as_they_were_sent(server: RunningServer, uuid: str, text: str) -> None:
     for body in (json.dumps({"note": text}), json.dumps({"note": text}, ensure_ascii=False)):
         await server.post(f"/api/node/{uuid}/note", body.encode())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from dvid_core.testing.api import eventually
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.wire import Wire, connect, http_request
 
@@ -25,6 +24,11 @@ async def answered(wire: Wire, status: int, body: bytes | None = None) -> None:
     assert answer is not None, "the connection was closed"
     assert answer.status == status, answer
     assert body is None or answer.body == body
+
+
+async def idle(server: RunningServer) -> bool:
+    """Whether no request is under way."""
+    return server.server.traffic.active == 0
 
 
 async def test_pipelined_requests_are_answered_in_order(server: RunningServer, place: str) -> None:
@@ -118,7 +122,9 @@ async def test_an_upload_need_not_wait_for_the_invitation(server: RunningServer,
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 async def test_other_expectations_do_no_harm(server: RunningServer, place: str, version: str) -> None:
-    request = http_request("POST", f"{place}/key/a", b"body", "Expect: 100-continue" if version == "1.0" else "Expect: miracles")
+    request = http_request(
+        "POST", f"{place}/key/a", b"body", "Expect: 100-continue" if version == "1.0" else "Expect: miracles"
+    )
     async with connect(server.url) as wire:
         await wire.send(request.replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
         answer = await wire.reply()
@@ -139,7 +145,8 @@ async def test_a_get_that_asks_first_is_answered(server: RunningServer, place: s
 
 async def test_head_sends_no_body_and_keeps_the_connection(server: RunningServer, place: str) -> None:
     await server.post(f"{place}/key/a", b"x" * 300_000)
-    paths = ("/api/heartbeat", f"{place}/keys", f"{place}/key/a", f"{place}/info", "/api/help", "/nosuch", f"{place}/nosuch",
+    paths = ("/api/heartbeat", f"{place}/keys", f"{place}/key/a", f"{place}/info", "/api/help", "/nosuch",
+    f"{place}/nosuch",
              f"{place}/mutations", "/api//heartbeat")  # fmt: skip
     for path in paths:
         expected = await server.ask("GET", path)
@@ -157,17 +164,15 @@ async def test_a_client_that_leaves_while_it_reads_ends_the_work(server: Running
     for _ in range(5):
         async with connect(server.url) as wire:
             await wire.send(http_request("GET", f"{place}/key/large"))
-    async with asyncio.timeout(20):
-        while server.server.traffic.active:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: idle(server))
     assert await server.get("/api/heartbeat") == b"OK"
 
 
 async def test_a_client_that_leaves_while_it_writes_leaves_nothing(server: RunningServer, place: str) -> None:
     for _ in range(5):
         async with connect(server.url) as wire:
-            await wire.send(f"POST {place}/key/a HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n".encode() + b"x" * 500_000)
-    async with asyncio.timeout(20):
-        while server.server.traffic.active:
-            await asyncio.sleep(0.01)
+            await wire.send(
+                f"POST {place}/key/a HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n".encode() + b"x" * 500_000
+            )
+    await eventually(lambda: idle(server))
     assert await server.get(f"{place}/keys") == []

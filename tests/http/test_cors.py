@@ -34,13 +34,18 @@ async def answers(server: RunningServer, origin: str | None) -> list[Answer]:
     uuid = await server.repo()
     place = await server.instance(uuid, "kv")
     asked = [("GET", "/api/heartbeat"), ("GET", "/api/repos/info"), ("GET", f"{place}/keys"), ("HEAD", f"{place}/info"),
-             ("POST", f"{place}/key/a"), ("GET", f"{place}/key/none"), ("GET", "/nosuch"), ("GET", "/api/node/none/note"),
+             ("POST", f"{place}/key/a"), ("GET", f"{place}/key/none"), ("GET", "/nosuch"), ("GET",
+             "/api/node/none/note"),
              ("GET", "/api//help"), ("OPTIONS", f"{place}/keys")]  # fmt: skip
     return [await server.ask(m, path, headers={"Origin": origin} if origin else {}) for m, path in asked]
 
 
 def cross_origin(answer: Answer) -> dict[str, str]:
-    return {k: v for k, v in answer.headers.items() if k.startswith("Access-Control") or k in ("Vary", "Timing-Allow-Origin")}
+    return {
+        k: v
+        for k, v in answer.headers.items()
+        if k.startswith("Access-Control") or k in ("Vary", "Timing-Allow-Origin")
+    }
 
 
 @pytest.mark.parametrize("origin", [None, GOOD])
@@ -66,7 +71,9 @@ async def test_a_listed_origin_is_named_in_every_reply(start: Start) -> None:
             assert cross_origin(answer) == {"Vary": "Origin"}
 
 
-@pytest.mark.parametrize("origin", [BAD, "null", GOOD + ".evil.example", "https://good.example", GOOD + ":81", GOOD.upper()])
+@pytest.mark.parametrize(
+    "origin", [BAD, "null", GOOD + ".evil.example", "https://good.example", GOOD + ":81", GOOD.upper()]
+)
 async def test_an_unlisted_origin_gets_nothing(start: Start, origin: str) -> None:
     async with start(cors_domains=(GOOD,)) as server:
         for headers in ({"Origin": origin}, {"Origin": origin, ASK: "POST"}):

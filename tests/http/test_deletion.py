@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from dvid_core.keys import instance_ranges
+from dvid_core.keys import Meta, instance_ranges, u32
+from dvid_core.testing.api import eventually
 from dvid_core.testing.fixtures import RunningServer, running
 
 LARGE = bytes(range(256)) * 1024
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again until it is so; background work has 20 seconds."""
-    async with asyncio.timeout(20):
-        while not await check():
-            await asyncio.sleep(0.01)
 
 
 async def filled(server: RunningServer, name: str = "kv", **repo: str) -> str:
@@ -113,8 +107,10 @@ async def test_a_renamed_instance_keeps_its_identity_and_data(server: RunningSer
 
 
 @pytest.mark.parametrize("body", [{"from": "kv", "to": "other"}, {"from": "kv", "to": ""}, {"from": "kv", "to": "a/b"},
-                                  {"from": "kv", "to": "log"}, {"from": "kv", "to": ".."}, {"from": "nosuch", "to": "x"},
-                                  {"from": "kv"}, {"to": "x"}, {"from": 1, "to": "x"}, {"from": "kv", "to": None}, []])  # fmt: skip
+                                  {"from": "kv", "to": "log"}, {"from": "kv", "to": ".."}, {"from": "nosuch",
+                                  "to": "x"},
+                                  {"from": "kv"}, {"to": "x"}, {"from": 1, "to": "x"}, {"from": "kv", "to": None},
+                                  []])  # fmt: skip
 async def test_a_rename_that_cannot_be_is_refused(server: RunningServer, body: Any) -> None:
     uuid = await filled(server)
     await fill(server, uuid, "other")
@@ -193,3 +189,35 @@ async def test_an_edit_under_way_when_its_instance_is_deleted_leaves_no_data(ser
     go_on.set()
     assert (await upload).status == 400
     await eventually(empty)
+
+
+async def test_a_repo_that_is_deleted_meanwhile_is_not_brought_back(server: RunningServer) -> None:
+    """Requests that wait for the repo while it is deleted must not store metadata of it again."""
+    uuid, kept = await server.repo(), await server.repo()
+    await server.commit(uuid)
+    repo, _ = server.server.repos.find(uuid)
+    requests: list[tuple[str, str, Any]] = [
+        ("DELETE", f"/api/repo/{uuid}?admintoken=secret", None),
+        ("POST", f"/api/repo/{uuid}/log", {"log": ["late"]}),
+        ("POST", f"/api/repo/{uuid}/info", {"alias": "late"}),
+        ("POST", f"/api/node/{uuid}/newversion", {}),
+        ("POST", f"/api/node/{uuid}/branch", {"branch": "late"}),
+        ("POST", f"/api/node/{uuid}/tag", {"tag": "late"}),
+        ("POST", f"/api/repo/{uuid}/instance?admintoken=secret", {"typename": "keyvalue", "dataname": "late"}),
+    ]
+    async with repo.lock():
+        waiting = [asyncio.ensure_future(server.ask(m, path, json=body)) for m, path, body in requests]
+
+        async def all_here() -> bool:
+            return server.server.traffic.active == len(requests)
+
+        await eventually(all_here)
+    answers = await asyncio.gather(*waiting)
+    assert all(a.status in (200, 400) for a in answers)
+    assert answers[0].status == 200
+    assert list(await server.get("/api/repos/info")) == [kept]
+    for space in (Meta.REPO, Meta.NODE, Meta.INSTANCE, Meta.LOG_LINE):
+        async for page in server.server.meta.scan(*space.range(u32(repo.id))):
+            raise AssertionError(f"{space.name} of a deleted repo is stored: {page}")
+    await server.post(f"/api/node/{kept}/tag", json={"tag": "late"}, status=400)
+    await server.get("/api/node/late/status", status=400)

@@ -23,12 +23,16 @@ async def refused(server: RunningServer, uuid: str, body: Any) -> str:
     return answer.text
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "/", "..", ".", "log", "branch", "note", "commit", "newversion", 3, None, ["x"]])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "/", "..", ".", "log", "branch", "note", "commit", "newversion", 3, None, ["x"]]
+)
 async def test_names_that_no_request_could_reach_are_refused(server: RunningServer, uuid: str, name: Any) -> None:
     assert "dataname" in await refused(server, uuid, {"typename": "keyvalue", "dataname": name})
 
 
-@pytest.mark.parametrize("name", ["with blank", "ünï", "a.b", "...", "x:y", "Log", "%2F", "a?b", "#", "+", "info", "status", "tag"])
+@pytest.mark.parametrize(
+    "name", ["with blank", "ünï", "a.b", "...", "x:y", "Log", "%2F", "a?b", "#", "+", "info", "status", "tag"]
+)
 async def test_any_other_name_is_reached_percent_encoded(server: RunningServer, uuid: str, name: str) -> None:
     await server.instance(uuid, name)
     place = f"/api/node/{uuid}/{quote(name, safe='')}"
@@ -78,12 +82,16 @@ async def test_compression_is_recorded(server: RunningServer, uuid: str, asked: 
     assert (await server.get(f"{place}/info"))["Base"]["Compression"] == shown
 
 
-@pytest.mark.parametrize("value", ["gzip:99", "gzip:-1", "gzip:", "gzip:x", "gzip:5:5", "jpeg:80", "jpeg", "zstd", "", 3, None])
+@pytest.mark.parametrize(
+    "value", ["gzip:99", "gzip:-1", "gzip:", "gzip:x", "gzip:5:5", "jpeg:80", "jpeg", "zstd", "", 3, None]
+)
 async def test_compression_that_is_none_is_refused(server: RunningServer, uuid: str, value: Any) -> None:
     await refused(server, uuid, {"typename": "keyvalue", "dataname": "kv", "Compression": value})
 
 
-@pytest.mark.parametrize(("value", "shown"), [("none", "No checksum"), ("CRC32", "CRC32 checksum"), ("crc32", "CRC32 checksum")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("none", "No checksum"), ("CRC32", "CRC32 checksum"), ("crc32", "CRC32 checksum")]
+)
 async def test_a_checksum_is_recorded(server: RunningServer, uuid: str, value: str, shown: str) -> None:
     place = await server.instance(uuid, "kv", Checksum=value)
     assert (await server.get(f"{place}/info"))["Base"]["Checksum"] == shown
@@ -92,7 +100,9 @@ async def test_a_checksum_is_recorded(server: RunningServer, uuid: str, value: s
 @pytest.mark.parametrize("setting", [{"Checksum": "md5"}, {"Checksum": ""}, {"Checksum": 1}, {"versioned": "yes"},
                                      {"versioned": 1}, {"versioned": ""}, {"versioned": None}, {"Tags": {"a": "1"}},
                                      {"Tags": ["a=1"]}, {"Tags": 3}])  # fmt: skip
-async def test_other_settings_of_a_wrong_kind_are_refused(server: RunningServer, uuid: str, setting: dict[str, Any]) -> None:
+async def test_other_settings_of_a_wrong_kind_are_refused(
+    server: RunningServer, uuid: str, setting: dict[str, Any]
+) -> None:
     (key,) = setting
     assert key in await refused(server, uuid, {"typename": "keyvalue", "dataname": "kv", **setting})
 
@@ -160,7 +170,14 @@ async def test_blobs_are_found_by_their_content(server: RunningServer, uuid: str
     empty = (await server.post(f"{place}/blobstore", b""))["reference"]
     assert await server.get(f"{place}/blobstore/{empty}") == b""
     await server.get(f"{place}/blobstore/AAAAAAAAAAAAAAAAAAAAAA==", status=404)
-    for bad in ("x", "8UtYSGSD2U9wgDh5jClpfw", "AAAA", "8UtYSGSD2U9wgDh5jClpfw==A", "%C3%A9", "8UtYSGSD2U9wgDh5jClpf+=="):
+    for bad in (
+        "x",
+        "8UtYSGSD2U9wgDh5jClpfw",
+        "AAAA",
+        "8UtYSGSD2U9wgDh5jClpfw==A",
+        "%C3%A9",
+        "8UtYSGSD2U9wgDh5jClpf+==",
+    ):
         await server.get(f"{place}/blobstore/{bad}", status=400)
     await server.get(f"{place}/blobstore", status=400)
     assert (await server.ask("HEAD", f"{place}/blobstore/8UtYSGSD2U9wgDh5jClpfw==")).body == b""

@@ -182,7 +182,12 @@ async def test_a_failed_merge_or_resolve_leaves_nothing(fork: Fork, change: dict
     await fork.put(fork.left, a="left")
     await fork.put(fork.right, a="right")
     await fork.commit()
-    names = {"left": fork.left, "right": fork.right, "open": await server.newversion(fork.left), "other": await server.repo()}
+    names = {
+        "left": fork.left,
+        "right": fork.right,
+        "open": await server.newversion(fork.left),
+        "other": await server.repo(),
+    }
     await server.commit(names["other"])
 
     def filled(value: Any) -> Any:

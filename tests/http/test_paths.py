@@ -55,7 +55,8 @@ async def test_dots_inside_a_name_and_encoded_ones_are_kept(server: RunningServe
 @pytest.mark.parametrize(("path", "key"), [
     ("a%20b", "a b"), ("a+b", "a+b"), ("%2B", "+"), ("a%2Fb", "a/b"), ("%25", "%"), ("%2525", "%25"), ("%C3%A9", "é"),
     ("e%CC%81", "e\u0301"), ("%00", "\x00"), ("a%00", "a\x00"), ("%00%01", "\x00\x01"), ("%0D%0A", "\r\n"),
-    ("a%3Fb", "a?b"), ("a%23b", "a#b"), ("a;b=c", "a;b=c"), ("~'()*!$&,=:@", "~'()*!$&,=:@"), ("%F0%9F%98%80", "\U0001f600"),
+    ("a%3Fb", "a?b"), ("a%23b", "a#b"), ("a;b=c", "a;b=c"), ("~'()*!$&,=:@", "~'()*!$&,=:@"), ("%F0%9F%98%80",
+    "\U0001f600"),
     ("%7e", "~"), ("%E2%80%A8", "\u2028"), ("|^`{}\"<>\\", "|^`{}\"<>\\"),
 ])  # fmt: skip
 async def test_each_part_of_a_path_is_decoded_once(server: RunningServer, place: str, path: str, key: str) -> None:
@@ -115,9 +116,20 @@ async def test_core_routes_are_exact(server: RunningServer, path: str, status: i
     assert (await server.ask("GET", path)).status == status
 
 
-@pytest.mark.parametrize("path", ["/api/node/{}/status/", "/api/node/{}/status/x", "/api/node/{}/nosuch", "/api/repo/{}/nosuch",
-                                  "/api/repo/{}/info/", "/api/repo/{}", "/api/node/{}", "/api/node/{}/",
-                                  "/api/repo/{}/"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/node/{}/status/",
+        "/api/node/{}/status/x",
+        "/api/node/{}/nosuch",
+        "/api/repo/{}/nosuch",
+        "/api/repo/{}/info/",
+        "/api/repo/{}",
+        "/api/node/{}",
+        "/api/node/{}/",
+        "/api/repo/{}/",
+    ],
+)
 async def test_unknown_routes_of_a_known_version_are_404_or_400(server: RunningServer, place: str, path: str) -> None:
     uuid = place.split("/")[3]
     answer = await server.ask("GET", path.format(uuid))

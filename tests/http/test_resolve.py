@@ -68,7 +68,9 @@ async def test_a_change_in_a_later_parent_only_is_not_lost(family: Family) -> No
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_deleted_on_one_side_and_changed_on_the_other_is_the_change(family: Family, order: tuple[int, int]) -> None:
+async def test_deleted_on_one_side_and_changed_on_the_other_is_the_change(
+    family: Family, order: tuple[int, int]
+) -> None:
     parents = [await family.child(family.root, "one", a=None, b=None), await family.child(family.root, "two", a=b"2")]
     child = await family.resolve(*(parents[i] for i in order))
     assert await family.seen(child) == {"a": b"2", "c": b"old"}
@@ -118,7 +120,9 @@ async def test_large_values_win_and_lose_whole(family: Family) -> None:
 
 async def test_instances_that_are_not_named_keep_their_conflicts(family: Family) -> None:
     server = family.server
-    await server.post(f"/api/repo/{family.root}/instance", json={"typename": "keyvalue", "dataname": "other"}, admin=True)
+    await server.post(
+        f"/api/repo/{family.root}/instance", json={"typename": "keyvalue", "dataname": "other"}, admin=True
+    )
     parents = []
     for name in ("one", "two"):
         uuid = await server.branch(family.root, name)

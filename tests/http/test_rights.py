@@ -34,9 +34,22 @@ async def tokenless(engine: str, plugins: Sequence[ModuleType], tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("method", "path"), ADMIN_ROUTES)
-@pytest.mark.parametrize("token", ["", "?admintoken=", "?admintoken=Secret", "?admintoken=secret%20", "?admintoken=secret2",
-                                   "?admintoken=wrong&admintoken=secret", "?ADMINTOKEN=secret", "?admintoken=s%C3%A9"])  # fmt: skip
-async def test_without_the_token_admin_routes_are_closed(server: RunningServer, method: str, path: str, token: str) -> None:
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "?admintoken=",
+        "?admintoken=Secret",
+        "?admintoken=secret%20",
+        "?admintoken=secret2",
+        "?admintoken=wrong&admintoken=secret",
+        "?ADMINTOKEN=secret",
+        "?admintoken=s%C3%A9",
+    ],
+)
+async def test_without_the_token_admin_routes_are_closed(
+    server: RunningServer, method: str, path: str, token: str
+) -> None:
     uuid = await server.repo()
     await server.instance(uuid, "kv")
     async with server.unchanged():
@@ -57,7 +70,9 @@ async def test_a_wrong_token_takes_nothing_from_ordinary_requests(server: Runnin
 
 
 @pytest.mark.parametrize(("method", "path"), ADMIN_ROUTES)
-async def test_a_local_client_of_a_tokenless_server_is_its_admin(tokenless: RunningServer, method: str, path: str) -> None:
+async def test_a_local_client_of_a_tokenless_server_is_its_admin(
+    tokenless: RunningServer, method: str, path: str
+) -> None:
     uuid = (await tokenless.post("/api/repos", json={}))["root"]
     await tokenless.instance(uuid, "kv")
     body = {"from": "kv", "to": "x", "alias": "mine"}
@@ -65,8 +80,10 @@ async def test_a_local_client_of_a_tokenless_server_is_its_admin(tokenless: Runn
 
 
 @pytest.mark.parametrize("header", ["Host: evil.example", "Host: evil.example:8000", "Host: 127.0.0.1.evil.example",
-                                    "Host: localhost.evil.example", "Host: 10.0.0.1", "Host: ", "Host: user@evil.example",
-                                    "Origin: http://evil.example", "Origin: https://localhost.evil.example", "Origin: null",
+                                    "Host: localhost.evil.example", "Host: 10.0.0.1", "Host: ",
+                                    "Host: user@evil.example",
+                                    "Origin: http://evil.example", "Origin: https://localhost.evil.example",
+                                    "Origin: null",
                                     "Origin: http://127.0.0.1@evil.example", "Origin: file://",
                                     "Origin: garbage", "Host: [::1", "Origin: http://[::1"])  # fmt: skip
 async def test_a_foreign_host_or_origin_is_no_local_client(tokenless: RunningServer, header: str) -> None:

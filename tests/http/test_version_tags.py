@@ -20,7 +20,9 @@ async def test_a_tag_is_a_locked_version_named_by_it(server: RunningServer) -> N
     place = await server.instance(root, "kv")
     await server.post(f"{place}/key/a", b"1")
     await server.commit(root)
-    assert await server.post(f"/api/node/{root}/tag", json={"tag": "release-1", "note": "mine"}) == {"child": "release-1"}
+    assert await server.post(f"/api/node/{root}/tag", json={"tag": "release-1", "note": "mine"}) == {
+        "child": "release-1"
+    }
     node = (await server.nodes(root))["release-1"]
     assert (node["Locked"], node["Branch"], node["Note"]) == (True, "tag-release-1", "mine")
     assert await server.get("/api/node/release-1/kv/key/a") == b"1"

@@ -17,7 +17,9 @@ async def test_the_first_version_can_be_given_a_uuid_once(server: RunningServer)
         await server.post("/api/repos", json={"root": UUID}, admin=True, status=400)
 
 
-@pytest.mark.parametrize("root", ["", "abc", UUID[:-1], UUID + "0", "g" * 32, UUID[:-1] + "\n", UUID[:-1] + "\u0661", 3, None])
+@pytest.mark.parametrize(
+    "root", ["", "abc", UUID[:-1], UUID + "0", "g" * 32, UUID[:-1] + "\n", UUID[:-1] + "\u0661", 3, None]
+)
 async def test_a_root_that_is_no_uuid_is_refused(server: RunningServer, root: Any) -> None:
     async with server.unchanged():
         await server.post("/api/repos", json={"root": root}, admin=True, status=400)
@@ -71,7 +73,9 @@ async def test_a_version_has_one_child_per_branch(server: RunningServer) -> None
     assert (nodes[child]["Branch"], nodes[side]["Branch"]) == ("", "side")
 
 
-@pytest.mark.parametrize("body", [{}, {"branch": ""}, {"branch": "master"}, {"branch": 3}, {"branch": None}, {"note": "n"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"branch": ""}, {"branch": "master"}, {"branch": 3}, {"branch": None}, {"note": "n"}]
+)
 async def test_a_branch_needs_a_name_of_its_own(server: RunningServer, body: dict[str, Any]) -> None:
     root = await server.repo()
     await server.commit(root)
@@ -130,7 +134,8 @@ async def test_a_committed_version_is_not_committed_again(server: RunningServer)
 
 @pytest.mark.parametrize("place", ["/api/node/{}/note", "/api/node/{}/log", "/api/repo/{}/log"])
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"other": "x"}', b'{"note": 3, "log": 3}', b'{"note": null, "log": [1]}', b"[]", b"{", b'"x"']
+    "body",
+    [b"", b"{}", b'{"other": "x"}', b'{"note": 3, "log": 3}', b'{"note": null, "log": [1]}', b"[]", b"{", b'"x"'],
 )
 async def test_a_note_or_log_without_its_key_changes_nothing(server: RunningServer, place: str, body: bytes) -> None:
     root = await server.repo()

@@ -113,7 +113,8 @@ async def test_a_name_that_begins_like_the_api_is_a_page(start: Start, site: Pat
     "/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/%2e%2e%2fsecret.txt", "/sub/../../secret.txt",
     "/sub/%2e%2e/%2e%2e/secret.txt", "/..%5csecret.txt", "/....//secret.txt", "/%252e%252e/secret.txt",
     "//secret.txt", "/../site-secret.txt", "/%2e%2e/site-secret.txt", "/..;/secret.txt", "/%c0%ae%c0%ae/secret.txt",
-    "/\\..\\secret.txt", "/sub/..%00/../secret.txt", "/.%00./secret.txt", "/%00../secret.txt", "{absolute}", "/{absolute}",
+    "/\\..\\secret.txt", "/sub/..%00/../secret.txt", "/.%00./secret.txt", "/%00../secret.txt", "{absolute}",
+    "/{absolute}",
     "//{absolute}", "/%2f{absolute}", "/%2F%2E%2E%2Fsecret.txt", "/../../../../../../../../../../etc/passwd",
     "/~root",
 ])  # fmt: skip

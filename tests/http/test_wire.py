@@ -53,7 +53,9 @@ LENGTHS = {
 
 
 @pytest.mark.parametrize("header", LENGTHS.values(), ids=LENGTHS.keys())
-async def test_an_unclear_length_is_refused_and_nothing_is_smuggled(server: RunningServer, uuid: str, header: str) -> None:
+async def test_an_unclear_length_is_refused_and_nothing_is_smuggled(
+    server: RunningServer, uuid: str, header: str
+) -> None:
     """Whichever of two lengths a proxy before us believes, the second request must not be run."""
     smuggled = http_request("POST", f"/api/node/{uuid}/note", b'{"note": "smuggled"}')
     head = f"POST /api/repo/{uuid}/info HTTP/1.1\r\n{HOST}{header}\r\n\r\n".encode()
@@ -141,7 +143,9 @@ async def test_what_is_no_request_is_refused(server: RunningServer, request_: by
             assert 400 <= answer.status < 500, answer
 
 
-@pytest.mark.parametrize("url", ["http://localhost/api/heartbeat", "http://evil.example/api/heartbeat", "HTTP://x:1/api/heartbeat"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost/api/heartbeat", "http://evil.example/api/heartbeat", "HTTP://x:1/api/heartbeat"]
+)
 async def test_an_absolute_url_means_its_path(server: RunningServer, url: str) -> None:
     async with sane(server) as wire:
         await wire.send(http_request("GET", url))

@@ -130,13 +130,10 @@ async def test_cancelled_writer_lets_the_readers_behind_it_pass(locks: Locks) ->
 
 
 async def test_waiter_that_is_cancelled_in_the_moment_of_its_turn_hands_the_key_on(locks: Locks) -> None:
-    first = Holder(locks, exclusive=["k"])
-    await turns()
-    second, third = Holder(locks, exclusive=["k"]), Holder(locks, exclusive=["k"])
-    await turns()
-    first._done.set()
-    await first.task  # the key was handed to the second, which did not run since
-    second.task.cancel()
+    async with locks.hold(exclusive=["k"]):
+        second, third = Holder(locks, exclusive=["k"]), Holder(locks, exclusive=["k"])
+        await turns()
+    second.task.cancel()  # the key was handed to it just now, and it did not run since
     await turns()
     assert not second.has and third.has
     await third.let_go()
@@ -187,8 +184,8 @@ def test_whatever_happens_no_key_is_held_wrongly_stays_taken_or_is_forgotten(
                 holders.append(
                     (Holder(locks, exclusive=exclusive, shared=shared), set(exclusive), {*shared} - {*exclusive})
                 )
-            elif holders:
-                holder = holders[which % len(holders)][0]
+            elif left := [h for h, _, _ in holders if not h.task.done()]:
+                holder = left[which % len(left)]
                 if step == "cancel" or not holder.has:
                     await holder.cancel()
                 else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -25,7 +25,8 @@ PIXELS = 1 << 26
 STRIP = 1 << 15
 """Pixels that are worked on at a time; their voxels may lie in 8 times as many blocks."""
 
-Point = tuple[float, float, float]
+Point: TypeAlias = tuple[float, float, float]
+Places: TypeAlias = NDArray[np.float64]
 
 
 class Tilted(msgspec.Struct, frozen=True):
@@ -52,13 +53,17 @@ class Tilted(msgspec.Struct, frozen=True):
         nx, ny = int(across), int(along)
         return cls(tl, _step(tl, tr, nx), _step(tl, bl, ny), nx, ny, voxel_size)
 
-    def rows(self, first: int, count: int) -> NDArray[np.float64]:
-        """Where the pixels of some rows lie, in voxels: (count, nx + 1, 3), x, y, z.
+    def strips(self, rows: int) -> Iterator[Places]:
+        """Where the pixels lie, in voxels, so many rows at a time: (rows, nx + 1, 3), x, y, z.
 
         Positions are sums of steps, as the reference makes them.
         """
-        starts = _walk(np.array(self.corner)[None], np.array(self.down), first + count)[0, first:]
-        return _walk(starts, np.array(self.right), self.nx + 1) / np.array(self.voxel_size)
+        start: Places = np.array(self.corner)
+        for first in range(0, self.ny + 1, rows):
+            count = min(rows, self.ny + 1 - first)
+            starts = _walk(start[None], self.down, count + 1)[0]
+            start = starts[-1]
+            yield np.divide(_walk(starts[:-1], self.right, self.nx + 1), self.voxel_size)
 
 
 def _step(start: Point, end: Point, n: int) -> Point:
@@ -66,13 +71,12 @@ def _step(start: Point, end: Point, n: int) -> Point:
     return x, y, z
 
 
-def _walk(starts: NDArray[np.float64], step: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _walk(starts: Places, step: Point, count: int) -> Places:
     """(n, 3) and (3) -> (n, count, 3): start, start + step, (start + step) + step, ..."""
     out = np.empty((len(starts), count, 3))
     out[:] = step
     out[:, 0] = starts
-    walked: NDArray[np.float64] = np.add.accumulate(out, axis=1)
-    return walked
+    return cast("Places", np.add.accumulate(out, axis=1))
 
 
 async def arb_reply(volume: Volume, plane: Tilted, channels: int, form: Format) -> Reply:
@@ -95,12 +99,11 @@ async def arb_reply(volume: Volume, plane: Tilted, channels: int, form: Format) 
 
 
 async def _pictures(volume: Volume, plane: Tilted, channels: int) -> AsyncIterator[NDArray[np.uint8]]:
-    rows = max(1, STRIP // (plane.nx + 1))
-    for first in range(0, plane.ny + 1, rows):
-        yield await _picture(volume, plane.rows(first, min(rows, plane.ny + 1 - first)), channels)
+    for places in plane.strips(max(1, STRIP // (plane.nx + 1))):
+        yield await _picture(volume, places, channels)
 
 
-async def _picture(volume: Volume, places: NDArray[np.float64], channels: int) -> NDArray[np.uint8]:
+async def _picture(volume: Volume, places: Places, channels: int) -> NDArray[np.uint8]:
     """Places (h, w, 3) -> (h, w) or (h, w, 4) of u1."""
     height, width, _ = places.shape
     lattice = await volume.view.run(Lattice, places.reshape(-1, 3), volume.block)
@@ -120,7 +123,7 @@ def _batches(names: list[Triple], nbytes: int) -> Iterator[list[Triple]]:
 class Lattice:
     """The eight voxels around each of n places, and the blocks they are in.  Methods are kernels."""
 
-    def __init__(self, places: NDArray[np.float64], block: Triple) -> None:
+    def __init__(self, places: Places, block: Triple) -> None:
         """`places` are (n, 3), x, y, z in voxels."""
         below = np.floor(places)
         self._rest = places - below

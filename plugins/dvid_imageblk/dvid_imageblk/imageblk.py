@@ -12,10 +12,11 @@ from dvid_voxels.geometry import Box
 from dvid_voxels.images import PICTURE_BYTES, Picture, Pixels, picture_of
 from dvid_voxels.paths import Plane, check_bytes
 from dvid_voxels.peers import RoiMask, Voxels
-from dvid_voxels.settings import checked, read_voxel_settings
+from dvid_voxels.settings import checked, with_lists
 from dvid_voxels.volume import Volume
 
 from dvid_core import BadRequest, Compression, Info, Instance, View
+from dvid_core import Settings as AnySettings
 
 from .handlers import ROUTES
 from .keys import BLOCK, EXTENTS
@@ -60,13 +61,13 @@ class ImageBlk(Instance):
 
     @classmethod
     def read_settings(cls, raw: dict[str, Any]) -> ImageSettings:
-        settings = read_voxel_settings(ImageSettings, raw)
+        settings = cast("ImageSettings", super().read_settings(with_lists(raw)))
         if settings.GridStore:
             raise BadRequest(f"GridStore: {settings.GridStore!r} is no store of precomputed volumes")
         return checked(settings, np.dtype(cls.item).itemsize)
 
     @classmethod
-    def compression(cls, wanted: Compression, settings: Settings) -> Compression:
+    def compression(cls, wanted: Compression, settings: AnySettings) -> Compression:
         if wanted.codec == "jpeg":
             return Compression("jpeg", cast("ImageSettings", settings).BlockSize[0])
         return wanted

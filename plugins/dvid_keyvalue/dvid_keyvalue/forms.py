@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from dvid_core import BadRequest, JSON, OCTETS, Reply, Value, parse_json
+from dvid_core import JSON, OCTETS, BadRequest, Disputed, Reply, Value, View, parse_json
 
 from .messages import entry_head
 
@@ -22,14 +22,24 @@ Item = tuple[str, Value | None, Part]
 
 Items = AsyncIterator[list[Item]]
 
+CHECKED = 32 << 20
+"""Bytes of a value that is looked at as JSON: parsing takes 1 s a GB, in which nothing else is done."""
+
 GATHER = 256 << 10
 """Small pieces are joined to about this many bytes before they are sent."""
 
 
-def reply(items: Items, form: Form) -> Reply:
-    """The reply in the given form."""
+def undisputed(view: View, tkey: bytes, found: Value | Disputed | None) -> Value | None:
+    """What was found; an error when parents of a merge disagree about it."""
+    if isinstance(found, Disputed):
+        raise view.conflict(tkey, found.versions)
+    return found
+
+
+def reply(items: Items, form: Form, *, distinct: bool = False) -> Reply:
+    """The reply in the given form; `distinct` when no key can come twice."""
     if form == "json":
-        return Reply(content_type=JSON, stream=_gathered(_json(items)))
+        return Reply(content_type=JSON, stream=_gathered(_json(items, None if distinct else set())))
     if form == "tar":
         return Reply(content_type="application/tar", stream=_gathered(_tar(items)))
     return Reply(content_type=OCTETS, stream=_gathered(_protobuf(items)))
@@ -72,14 +82,14 @@ async def _protobuf(items: Items) -> AsyncIterator[bytes]:
                     yield piece
 
 
-async def _json(items: Items) -> AsyncIterator[bytes]:
+async def _json(items: Items, seen: set[str] | None) -> AsyncIterator[bytes]:
     sign = b"{"
-    seen: set[str] = set()
     async for page in items:
         for key, value, part in page:
-            if key in seen:
-                continue
-            seen.add(key)
+            if seen is not None:
+                if key in seen:
+                    continue
+                seen.add(key)
             yield sign + msgspec.json.encode(key) + b":"
             sign = b","
             start, stop = _span(value, part)
@@ -135,22 +145,11 @@ async def check_json(items: Items) -> None:
     async for page in items:
         for key, value, part in page:
             start, stop = _span(value, part)
-            if value is not None and stop > start:
-                parse_json(await value.read(start, stop), msgspec.Raw, f"the value of key {key!r}")
-
-
-class ByteRange(msgspec.Struct, forbid_unknown_fields=True):
-    """A key and, both or neither, the first and last byte that are wanted."""
-
-    key: str
-    byte_start: int | None = None
-    byte_end: int | None = None
-
-    def bounds(self) -> tuple[int, int] | None:
-        if (self.byte_start is None) != (self.byte_end is None):
-            raise BadRequest(f"key {self.key!r}: byte_start and byte_end must be given together")
-        if self.byte_start is None or self.byte_end is None:
-            return None
-        if self.byte_start < 0:
-            raise BadRequest(f"byte_start: expected 0 or more, got {self.byte_start}")
-        return self.byte_start, self.byte_end
+            if value is None or stop == start:
+                continue
+            if stop - start > CHECKED:
+                raise BadRequest(
+                    f"the value of key {key[:80]!r} cannot be checked: it has {stop - start} bytes, "
+                    f"and at most {CHECKED} are looked at as JSON"
+                )
+            parse_json(await value.read(start, stop), msgspec.Raw, f"the value of key {key[:80]!r}")

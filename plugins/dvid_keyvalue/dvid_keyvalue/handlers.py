@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
 
 from dvid_core import (
-    EMPTY, JSON, OCTETS, About, BadRequest, Disputed, Flag, LazyNumber, Mutation, NotFound, Reply, Request, Staged,
-    Value, View, delete, get, head, parse_json, post,
+    EMPTY,
+    JSON,
+    OCTETS,
+    About,
+    BadRequest,
+    Flag,
+    LazyNumber,
+    NotFound,
+    Reply,
+    Request,
+    Value,
+    View,
+    delete,
+    get,
+    head,
+    post,
 )  # fmt: skip
 
-from .forms import ByteRange, Form, Item, check_json, reply
-from .keys import KEY, Key, check_key, keys_of
-from .messages import Keys, KeyValues, parse
-from .ranges import checked_range, header_range, option_range
+from .forms import Form, Item, check_json, reply, undisputed
+from .keys import KEY, Key, keys_of
+from .puts import SMALL, Puts, delete_one, put_one
+from .ranges import header_range, option_range
+from .uploads import read_pairs
+from .wanted import read_wanted
 
-SMALL = 64 << 10
-MANY = 256
-"""How many values are looked up at a time."""
-POST_LIMIT = 256 << 20
-"""Bytes of one `POST keyvalues`, which is all or nothing."""
+ASKED_LIMIT = 16 << 20
+"""Bytes of a list of keys."""
 
 
 class KeyQuery(msgspec.Struct, frozen=True):
@@ -94,43 +107,24 @@ async def head_key(view: View, key: Key) -> Reply:
 
 
 async def post_key(view: View, request: Request, key: Key) -> Reply:
-    """Put the body, of any size, under a key.
+    """Put the body, of any size, under a key; it replaces what was there.
+
+    The bytes are kept as they come, whatever Content-Type and Content-Encoding say.
 
         POST /api/node/3f8c/meshes/key/17.ngmesh
-    """  # fmt: skip
+    """
     length = request.body.length
-    value: bytes | Staged
-    if length is not None and length <= SMALL:
-        value = await request.read(SMALL)
-    else:
-        value = await view.stage(request.chunks())
-    await _put(view, "postkv", [(key, value)])
+    small = length is not None and length <= SMALL
+    await put_one(view, key, await request.read(SMALL) if small else await view.stage(request.chunks()))
     return EMPTY
 
 
-async def _put(view: View, op: str, pairs: Sequence[tuple[str, bytes | Staged]]) -> None:
-    async def change(m: Mutation) -> None:
-        for key, value in pairs:
-            m.put(KEY.key(key), value)
-            size = value.size if isinstance(value, Staged) else len(value)
-            m.record({"Action": "postkv", "Key": key, "Bytes": size})
-
-    try:
-        await view.edit(op, change)
-    except BaseException:
-        for _, value in pairs:
-            await view.discard(value)
-        raise
-
-
 async def delete_key(view: View, key: Key) -> Reply:
-    """Remove a key from this version on; older versions keep it. No error when it is not there."""
+    """Remove a key from this version on; older versions keep it. No error when it is not there.
 
-    async def change(m: Mutation) -> None:
-        m.delete(KEY.key(key))
-        m.record({"Action": "delete", "Key": key})
-
-    await view.edit("delete", change)
+        DELETE /api/node/3f8c/meshes/key/17.ngmesh
+    """  # fmt: skip
+    await delete_one(view, key)
     return EMPTY
 
 
@@ -143,105 +137,84 @@ async def _key_list(view: View, start: bytes, stop: bytes) -> AsyncIterator[byte
 
 
 async def get_keys(view: View) -> Reply:
-    """All keys of this version as a JSON list, in the order of their UTF-8 bytes."""
+    """All keys of this version as a JSON list, in the order of their UTF-8 bytes.
+
+        GET /api/node/3f8c/meshes/keys
+    """  # fmt: skip
     return Reply(content_type=JSON, stream=_key_list(view, *KEY.all()))
 
 
 async def get_keyrange(view: View, first: Key, last: Key) -> Reply:
-    """The keys from <first> to <last> as a JSON list; both may be inside, and need not exist."""
+    """The keys from <first> to <last> as a JSON list; both are inside, and need not exist.
+
+        GET /api/node/3f8c/meshes/keyrange/17/17.ngmesh
+    """  # fmt: skip
     return Reply(content_type=JSON, stream=_key_list(view, *KEY.range(first, last)))
 
 
 async def get_keyrangevalues(view: View, first: Key, last: Key, query: FormQuery) -> Reply:
-    """The keys from <first> to <last> and their values, as protobuf KeyValues, JSON or tar."""
+    """The keys from <first> to <last>, both inside, and their values.
+
+    Without an option the reply is a protobuf message:
+
+        message KeyValue  { string key = 1; bytes value = 2; }
+        message KeyValues { repeated KeyValue kvs = 1; }
+
+    With json=true it is a JSON object, whose values are the stored bytes as they are, and {} where there are none: it
+    is valid JSON when they all are, which check=true demands. With tar=true it is a tar with a file for each key.
+
+        GET /api/node/3f8c/meshes/keyrangevalues/17/18?tar=true
+    """
     form = query.form()
     start, stop = KEY.range(first, last)
     if query.check and form == "json":
         await check_json(_range_items(view, start, stop))
-    return reply(_range_items(view, start, stop), form)
+    return reply(_range_items(view, start, stop), form, distinct=True)
 
 
 async def _range_items(view: View, start: bytes, stop: bytes) -> AsyncIterator[list[Item]]:
     async for page in view.scan(start, stop):
         keys = keys_of([t for t, _ in page])
-        yield [(key, _undisputed(view, t, v), None) for key, (t, v) in zip(keys, page)]
-
-
-def _undisputed(view: View, tkey: bytes, found: Value | Disputed | None) -> Value | None:
-    if isinstance(found, Disputed):
-        raise view.conflict(tkey, found.versions)
-    return found
+        yield [(key, undisputed(view, t, v), None) for key, (t, v) in zip(keys, page)]
 
 
 async def get_keyvalues(view: View, request: Request, query: FormQuery) -> Reply:
-    """The values of the keys that the body names, in that order.
+    """The values of the keys that the body names, in that order; absent keys have empty values ({} in JSON).
 
-    The body is a protobuf Keys message, or with json or tar a JSON list of keys or of objects
-    {"key", "byte_start", "byte_end"}. Absent keys have empty values ({} in JSON).
+    The body is a protobuf message, and so is the reply (see keyrangevalues):
+
+        message KeyRange { string key = 1; uint64 byte_start = 2; uint64 byte_end = 3; }    // both ends inside
+        message Keys     { repeated string keys = 1; repeated KeyRange key_ranges = 2; }
+
+    With json=true or tar=true the body is JSON: a list of keys, or of objects {"key", "byte_start", "byte_end"} for
+    parts of values. The replies are those of keyrangevalues; a key that is asked for twice is in the JSON once.
+
+        GET /api/node/3f8c/meshes/keyvalues?json=true     with the body  ["17", "18"]
     """
     form = query.form()
-    wanted = _read_wanted(await request.read(64 << 20), form)
+    wanted = read_wanted(await request.read(ASKED_LIMIT), form)
     # Whatever can be wrong is found before anything is sent.
-    parts = [w for w in wanted if w[1] is not None]
     if form == "json":
-        await check_json(_wanted_items(view, wanted if query.check else parts))
-    elif parts:
-        async for _ in _wanted_items(view, parts):
+        await check_json(wanted.items(view, only_parts=not query.check))
+    else:
+        async for _ in wanted.items(view, only_parts=True):
             pass
-    return reply(_wanted_items(view, wanted), form)
-
-
-def _read_wanted(data: bytes, form: Form) -> list[tuple[str, tuple[int, int] | None]]:
-    if form == "protobuf":
-        message = parse(Keys, data)
-        wanted: list[tuple[str, tuple[int, int] | None]] = [(k, None) for k in message.keys]
-        wanted += [(r.key, (r.byte_start, r.byte_end)) for r in message.key_ranges]
-        return wanted
-    body = parse_json(data, list[str | ByteRange] | None, "the list of keys") or []
-    if len({type(k) for k in body}) > 1:
-        raise BadRequest("the list of keys has both strings and objects; give one or the other")
-    return [(k, None) if isinstance(k, str) else (k.key, k.bounds()) for k in body]
-
-
-async def _wanted_items(view: View, wanted: Sequence[tuple[str, tuple[int, int] | None]]) -> AsyncIterator[list[Item]]:
-    for at in range(0, len(wanted), MANY):
-        some = wanted[at : at + MANY]
-        tkeys = [KEY.key(k) for k, _ in some]
-        page: list[Item] = []
-        for (key, bounds), tkey, found in zip(some, tkeys, await view.find_many(tkeys)):
-            value = _undisputed(view, tkey, found)
-            part = checked_range(*bounds, value.size) if bounds is not None and value is not None else None
-            page.append((key, value, part))
-        yield page
+    return reply(wanted.items(view), form)
 
 
 async def post_keyvalues(view: View, request: Request) -> Reply:
-    """Put many pairs, all or none: the body is a protobuf KeyValues message; of one key the last value counts."""
-    message = parse(KeyValues, await request.read(POST_LIMIT))
-    for pair in message.kvs:
-        try:
-            check_key(pair.key)
-        except ValueError as err:
-            raise BadRequest(f"key {pair.key[:80]!r}: {err}") from None
-    pairs: list[tuple[str, bytes | Staged]] = []
-    last = {pair.key: i for i, pair in enumerate(message.kvs)}
-    try:
-        for i, pair in enumerate(message.kvs):
-            if len(pair.value) <= SMALL:
-                pairs.append((pair.key, pair.value))
-            elif last[pair.key] == i:
-                pairs.append((pair.key, await view.stage(_once(pair.value))))
-    except BaseException:
-        for _, value in pairs:
-            await view.discard(value)
-        raise
-    if pairs:
-        await _put(view, "postkv", pairs)
+    """Put many pairs, all or none; of a key that comes twice the last value counts.
+
+    The body is a protobuf KeyValues message (see keyrangevalues) of any size. Its values of up to 64 KiB may have
+    48 MiB together, and its keys about 12 MiB, since they are written at once.
+
+        POST /api/node/3f8c/meshes/keyvalues
+    """
+    async with Puts(view) as puts:
+        async for key, value in read_pairs(request.chunks()):
+            await puts.add(key, value)
+        await puts.commit()
     return EMPTY
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 ROUTES = (

@@ -41,6 +41,7 @@ def _declare() -> Any:
 
 
 _CLASSES = _declare()
+KeyValue: Any = _CLASSES["dvid.KeyValue"]
 KeyValues: Any = _CLASSES["dvid.KeyValues"]
 Keys: Any = _CLASSES["dvid.Keys"]
 

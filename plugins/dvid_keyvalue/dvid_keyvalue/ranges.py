@@ -41,10 +41,10 @@ def option_range(start: LazyInt | None, end: LazyInt | None, size: int) -> tuple
     return checked_range(start.value("byte_start"), end.value("byte_end"), size)
 
 
-def checked_range(first: int, last: int, size: int) -> tuple[int, int]:
-    """(start, stop) of the bytes first to last, both inside, of a value of `size` bytes."""
+def checked_range(first: int, last: int, size: int, whose: str = "") -> tuple[int, int]:
+    """(start, stop) of the bytes first to last, both inside, of a value of `size` bytes; `whose` begins an error."""
     if first > last:
-        raise BadRequest(f"byte_start: {first} is behind byte_end, {last}")
+        raise BadRequest(f"{whose}byte_start: {first} is behind byte_end, {last}")
     if last >= size:
-        raise BadRequest(f"byte_end: {last} is beyond the value, which has {size} bytes")
+        raise BadRequest(f"{whose}byte_end: {last} is beyond the value, which has {size} bytes")
     return first, last + 1

@@ -65,14 +65,33 @@ async def test_nothing_asked_or_nothing_there_is_an_empty_reply(kv: Pairs) -> No
         ("keyrangevalues/z/a?json=true", None, b"{}"), ("keyrangevalues/a/z?json=true&check=true", None, b"{}"),
     ):  # fmt: skip
         assert (await kv.ask("GET", path, body)).body == empty
-    for path, body in (("keyvalues?tar=true", b"[]"), ("keyvalues?jsontar=true", b"null"), ("keyrangevalues/a/z?tar=true", None)):
+    for path, body in (
+        ("keyvalues?tar=true", b"[]"),
+        ("keyvalues?jsontar=true", b"null"),
+        ("keyrangevalues/a/z?tar=true", None),
+    ):
         answer = await kv.ask("GET", path, body)
         assert untarred(answer.body) == []
         assert len(answer.body) == 1024
 
 
 async def test_json_keys_are_escaped(kv: Pairs) -> None:
-    keys = ['"', "\\", 'a"b\\c', "\n", "\x00", "\x1f", "\x7f", "é", "日本", "\u2028", "\U0001f9e0", "<&>", "</script>", "/"]
+    keys = [
+        '"',
+        "\\",
+        'a"b\\c',
+        "\n",
+        "\x00",
+        "\x1f",
+        "\x7f",
+        "é",
+        "日本",
+        "\u2028",
+        "\U0001f9e0",
+        "<&>",
+        "</script>",
+        "/",
+    ]
     await kv.put_many({key: json.dumps(key).encode() for key in keys})
     assert await kv.demand("GET", "keyvalues?json=true&check=true", json=keys) == {key: key for key in keys}
     assert await kv.demand("GET", f"keyrangevalues/%00/{'%F4%8F%BF%BF'}?json=true") == {key: key for key in keys}

@@ -57,7 +57,12 @@ async def test_each_version_has_a_log_of_its_own_and_ranges_join_them(kv: Pairs)
     assert await ranged(leaf.uuid, leaf.uuid) == ["leaf"]
     assert await ranged(side.uuid, leaf.uuid) == ["leaf", "middle 1", "middle 2", "root"]  # no ancestor: to the root
     assert await ranged(kv.uuid, side.uuid) == ["side", "root"]
-    for path in ("mutations-range", f"mutations-range/{kv.uuid}", f"mutations-range/{kv.uuid}/{'0' * 32}", "mutations-range/x/y"):
+    for path in (
+        "mutations-range",
+        f"mutations-range/{kv.uuid}",
+        f"mutations-range/{kv.uuid}/{'0' * 32}",
+        "mutations-range/x/y",
+    ):
         assert (await kv.ask("GET", path)).status == 400
     for method in ("POST", "DELETE", "PUT"):
         assert (await leaf.ask(method, "mutations", b"[]")).status == 400

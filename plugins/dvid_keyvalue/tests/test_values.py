@@ -71,7 +71,12 @@ async def test_any_part_of_a_value_can_be_read(kv: Pairs, size: int) -> None:
             assert ranged.headers["Content-Range"] == f"bytes {first}-{last}/{size}"
             assert ranged.headers["Content-Length"] == str(len(part))
             assert ranged.body == part
-    for first, last in ((ends[0], ends[-1]), (ends[0], ends[0]), (ends[-1], ends[-1]), (ends[len(ends) // 2], ends[-1])):
+    for first, last in (
+        (ends[0], ends[-1]),
+        (ends[0], ends[0]),
+        (ends[-1], ends[-1]),
+        (ends[len(ends) // 2], ends[-1]),
+    ):
         part = value[first : last + 1]
         assert await kv.demand("GET", f"key/k?byte_start={first}&byte_end={last}") == part
         assert unpacked(await kv.demand("GET", "keyvalues", packed_keys([], [("k", first, last)]))) == [("k", part)]
@@ -157,7 +162,10 @@ async def test_a_get_may_have_a_body(kv: Pairs) -> None:
     for body in (b"", b"{}", b"x" * 100_000):
         assert await kv.demand("GET", "key/k", body) == b"value"
         assert await kv.demand("GET", "keys", body) == ["k"]
-    assert await kv.demand("GET", "key/k", headers={"Content-Length": "0", "Content-Type": "application/octet-stream"}) == b"value"
+    assert (
+        await kv.demand("GET", "key/k", headers={"Content-Length": "0", "Content-Type": "application/octet-stream"})
+        == b"value"
+    )
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "TRACE", "MOVE"])

@@ -92,7 +92,9 @@ class History:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_random_histories_read_as_the_model_says(kv: Pairs, seed: int, server: RunningServer, engine: str) -> None:
+async def test_random_histories_read_as_the_model_says(
+    kv: Pairs, seed: int, server: RunningServer, engine: str
+) -> None:
     history = History(kv, seed)
     for n in range(150):
         await history.step()
@@ -126,7 +128,12 @@ async def test_a_deletion_hides_the_key_from_there_on_until_it_is_written_again(
     again = await below.child()
     await again.put("k", b"again")
     assert [await v.get("k") for v in (kv, deleted, below, again)] == [b"root", None, None, b"again"]
-    assert [await v.keys() for v in (kv, deleted, below, again)] == [["k", "other"], ["other"], ["other"], ["k", "other"]]
+    assert [await v.keys() for v in (kv, deleted, below, again)] == [
+        ["k", "other"],
+        ["other"],
+        ["other"],
+        ["k", "other"],
+    ]
     assert await below.values(["k", "other"]) == [("k", b""), ("other", b"x")]
     assert await below.range_values("a", "z") == [("other", b"x")]
 
@@ -205,7 +212,9 @@ async def test_a_conflict_far_behind_never_looks_like_a_whole_reply(kv: Pairs) -
         try:
             answer = await merged.ask("GET", f"keyrangevalues/a/z{form}")
         except Exception as error:  # the connection was cut
-            assert "payload" in str(error).lower() or "closed" in str(error).lower() or "disconnect" in str(error).lower()
+            assert (
+                "payload" in str(error).lower() or "closed" in str(error).lower() or "disconnect" in str(error).lower()
+            )
         else:
             assert answer.status == 409
 
@@ -240,7 +249,15 @@ async def test_an_unversioned_instance_has_one_set_of_pairs_for_all_versions(ser
     await child.delete("large")
     assert await kv.keys() == ["a", "c"]
     # Its mutations are those of the root, at whatever version they were made.
-    actions = [("postkv", "a"), ("postkv", "b"), ("postkv", "large"), ("postkv", "a"), ("delete", "b"), ("postkv", "c"), ("delete", "large")]
+    actions = [
+        ("postkv", "a"),
+        ("postkv", "b"),
+        ("postkv", "large"),
+        ("postkv", "a"),
+        ("delete", "b"),
+        ("postkv", "c"),
+        ("delete", "large"),
+    ]
     for there in (kv, child, side):
         log = await there.log()
         assert [(r["Action"], r["Key"]) for r in log] == actions

@@ -11,11 +11,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
-
 from dvid_core import BadRequest
 from dvid_voxels.geometry import Box
 from dvid_voxels.spans import NONE, Spans
+from numpy.typing import NDArray
 
 Longs: TypeAlias = NDArray[np.int64]
 
@@ -65,7 +64,7 @@ class Cuts(msgspec.Struct, frozen=True):
         return self.start + index * self.n + np.clip(index - self.lead, 0, self.rest)
 
     def count(self) -> Any:
-        """Parts that are counted, occupied or not (plain): up to the end, and as far beyond it as the start is before."""
+        """Parts that are counted, occupied or not (plain): to the end, and as far beyond it as the layout pads."""
         return (self.high + self.rest - self.rest // 2 - self.start) // self.n + 1
 
 

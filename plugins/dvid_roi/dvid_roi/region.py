@@ -6,19 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from dvid_core import Value, View
 from dvid_voxels.geometry import Box, Triple
 from dvid_voxels.spans import Spans, contains, paint, row_key, row_keys
+from numpy.typing import NDArray
 
 from .keys import SPANS
 from .stored import Head, read_head, read_spans
 
 FIRST, LAST = -(2**31), 2**31 - 1
 
-FEW = 16
-"""Of so many layers the wanted rows are read one layer after the other, of more all rows between the first and the last."""
+LITTLE = 256 << 10
+"""Bytes up to which all rows from the first to the last wanted one are read; of more, the wanted ones of each layer."""
 
 INLINE = 4096
 """Spans and points together that take less time than a hop to a thread."""
@@ -61,6 +60,14 @@ class VersionRegion:
             async for spans in read_spans(*found, low, high):
                 yield spans
 
+    async def _nbytes(self, low: int, high: int) -> int:
+        """Bytes of the spans of these rows."""
+        found = await self._stored()
+        if found is None:
+            return 0
+        start, stop = found[1].places(low, high)
+        return stop - start
+
     async def inside(self, blocks: Box) -> NDArray[np.bool_]:
         """For each block of a box of block coordinates whether the region has it: an array (z, y, x)."""
         out = np.zeros(blocks.size, bool)
@@ -69,10 +76,9 @@ class VersionRegion:
         if common is None:
             return out
         (z0, y0, _), (z1, y1, _) = common.low, common.high
-        if z1 - z0 <= FEW:
+        ranges = [(row_key(z0, y0), row_key(z1 - 1, y1 - 1))]
+        if await self._nbytes(*ranges[0]) > LITTLE:
             ranges = [(row_key(z, y0), row_key(z, y1 - 1)) for z in range(z0, z1)]
-        else:
-            ranges = [(row_key(z0, y0), row_key(z1 - 1, y1 - 1))]
         for low, high in ranges:
             async for spans in self._rows(low, high):
                 await self._run(len(spans) + out.size // 64, paint, out, spans, blocks)
@@ -101,7 +107,8 @@ class VersionRegion:
             return out
         if order is None:
             # All that matters came in one piece.
-            return await self._run(len(last) + len(points), contains, last, points)
+            alone: NDArray[np.bool_] = await self._run(len(last) + len(points), contains, last, points)
+            return alone
         await self.view.run(_contains_some, out, last, points, rows, order)
         return out
 
@@ -113,7 +120,8 @@ class VersionRegion:
 
 
 def _blocks_of(points: NDArray[Any], block: Triple) -> NDArray[np.int32]:
-    return np.floor_divide(points, np.array(block, np.int32), dtype=np.int32, casting="same_kind")
+    blocks: NDArray[np.int32] = np.floor_divide(points, np.array(block, np.int32), dtype=np.int32, casting="same_kind")
+    return blocks
 
 
 def _contains_some(

@@ -20,9 +20,8 @@ class RoiSettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         parts = [p.strip() for p in self.BlockSize.split(",")]
         if len(parts) != 3 or not all(re.fullmatch("[0-9]{1,6}", p, re.ASCII) and 1 <= int(p) <= WIDEST for p in parts):
-            raise ValueError(
-                f"BlockSize: expected three whole numbers from 1 to {WIDEST}, such as 64,64,64, got {self.BlockSize[:60]!r}"
-            )
+            wanted = f"three whole numbers from 1 to {WIDEST}, such as 64,64,64"
+            raise ValueError(f"BlockSize: expected {wanted}, got {self.BlockSize[:60]!r}")
 
     @property
     def block(self) -> Triple:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,25 @@ from numpy.typing import NDArray
 from .codecs import Codec
 from .geometry import Box, Triple
 
-Array = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
+Slices: TypeAlias = tuple[slice, slice, slice]
+
+
+def overlap(at: Triple, block: Triple, box: Box) -> tuple[Slices, Slices | None] | None:
+    """Where the block at `at` lies in an array of `box`, and which part of the block that is: None for all of it.
+
+    None when they have nothing in common.  The same as `Box.common` and `Box.slices`, in a fourth of the time: it is
+    done for each block of each request.
+    """
+    (dz, dy, dx), (oz, oy, ox), (sz, sy, sx) = block, box.low, box.size
+    z, y, x = at[0] * dz - oz, at[1] * dy - oy, at[2] * dx - ox
+    if 0 <= z <= sz - dz and 0 <= y <= sy - dy and 0 <= x <= sx - dx:
+        return (slice(z, z + dz), slice(y, y + dy), slice(x, x + dx)), None
+    z0, z1, y0, y1, x0, x1 = max(z, 0), min(z + dz, sz), max(y, 0), min(y + dy, sy), max(x, 0), min(x + dx, sx)
+    if z0 >= z1 or y0 >= y1 or x0 >= x1:
+        return None
+    inside = (slice(z0 - z, z1 - z), slice(y0 - y, y1 - y), slice(x0 - x, x1 - x))
+    return (slice(z0, z1), slice(y0, y1), slice(x0, x1)), inside
 
 
 def gather(out: Array, box: Box, codec: Codec, found: Iterable[tuple[Triple, bytes]]) -> None:
@@ -20,11 +38,11 @@ def gather(out: Array, box: Box, codec: Codec, found: Iterable[tuple[Triple, byt
     Raises `DamagedBlock`.
     """
     for at, stored in found:
-        whole = Box(at, (1, 1, 1)).voxels(codec.shape)
-        part = whole.common(box)
-        if part is not None:
+        shared = overlap(at, codec.shape, box)
+        if shared is not None:
+            place, part = shared
             block = codec.decode(stored)
-            out[part.slices(box)] = block if part == whole else block[part.slices(whole)]
+            out[place] = block if part is None else block[part]
 
 
 def scatter(
@@ -36,24 +54,22 @@ def scatter(
     """
     out = []
     for at in blocks:
-        whole = Box(at, (1, 1, 1)).voxels(codec.shape)
-        part = whole.common(box)
-        if part == whole:
-            block = np.ascontiguousarray(source[part.slices(box)])
+        shared = overlap(at, codec.shape, box)
+        if shared is not None and shared[1] is None:
+            block = np.ascontiguousarray(source[shared[0]])
         else:
             stored = old.get(at)
             block = np.zeros(codec.shape, codec.item) if stored is None else codec.decode(stored).copy()
-            if part is not None:
-                block[part.slices(whole)] = source[part.slices(box)]
+            if shared is not None and shared[1] is not None:
+                block[shared[1]] = source[shared[0]]
         out.append(codec.encode(block))
     return out
 
 
-def hide(out: Array, box: Box, block: Triple, mask: Array, fill: int) -> None:
-    """Fill the voxels of `out` (of `box`) whose block is not in `mask` with the byte `fill`.
-
-    `mask` is an array (z, y, x) of booleans, one for each block that `box` touches.
-    """
-    first = box.blocks(block).low
-    places = [np.arange(o, o + s) // b - f for o, s, b, f in zip(box.low, box.size, block, first)]
-    out.view(np.uint8).reshape(*box.size, out.itemsize)[~mask[np.ix_(*places)]] = fill
+def cover(out: Array, box: Box, block: Triple, blocks: Iterable[Triple], fill: int) -> None:
+    """Fill the voxels of `blocks` in `out`, an array (z, y, x) of `box`, with the byte `fill`."""
+    value = np.full(out.itemsize, fill, np.uint8).view(out.dtype)[0]
+    for at in blocks:
+        shared = overlap(at, block, box)
+        if shared is not None:
+            out[shared[0]] = value

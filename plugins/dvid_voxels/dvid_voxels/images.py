@@ -24,7 +24,7 @@ from .png import png_rows, png_writer
 Picture: TypeAlias = NDArray[Any]
 
 JPEG_SIDE = 65_500
-PICTURE_BYTES = 256 << 20
+PICTURE_BYTES = 64 << 20
 """Bytes of the largest picture that is held in memory."""
 
 Kind: TypeAlias = Literal["png", "jpeg", "tiff", "bmp"]

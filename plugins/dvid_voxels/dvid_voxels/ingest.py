@@ -20,7 +20,7 @@ from .extents import grow_extents, read_extents
 from .geometry import Box, Triple
 from .pipeline import pipelined, spread
 from .spool import Spool
-from .volume import LAYER, Volume
+from .volume import LAYER, STRIP, Volume
 
 COMMIT = 1 << 20
 """Bytes of voxels in one commit: 4 MiB in one batch stall the event loop for 7 ms and more."""
@@ -68,7 +68,10 @@ class BodyReader:
 
     async def end(self) -> None:
         """Raise `BadRequest` when more follows than is allowed."""
-        if not self.longer and (self._rest or await anext(self._pieces, b"")):
+        if self.longer:
+            return
+        more: bytes = await anext(self._pieces, b"")
+        if self._rest or more:
             raise BadRequest(f"the body has more than the {self.expected} bytes that the request needs")
 
 
@@ -97,7 +100,7 @@ class Ingest:
             with spool:
                 if spool.box == last:
                     await reader.end()
-                await spread(self._writes(spool), WIDTH)
+                await self._write_spool(spool)
 
     async def _layer(self, box: Box, reader: BodyReader) -> Spool:
         nbytes = self.volume.nbytes(box)
@@ -108,18 +111,30 @@ class Ingest:
             spool.close()
             raise
 
-    def _writes(self, spool: Spool) -> Iterator[Coroutine[Any, Any, None]]:
+    async def _write_spool(self, spool: Spool) -> None:
+        if spool.in_memory:
+            await spread(self._writes(spool.get(spool.box), spool.box), WIDTH)
+            return
         item = np.dtype(self.volume.codec.item).itemsize
         for layer in spool.box.layers(self.volume.block):
-            for tile in layer.tiles(self.volume.block, COMMIT // item):
-                yield self._write(spool, tile)
+            strips = (self._strip(spool, box) for box in layer.tiles(self.volume.block, STRIP // item))
+            async for box, source in pipelined(strips):
+                await spread(self._writes(source, box), WIDTH)
 
-    async def _write(self, spool: Spool, box: Box) -> None:
-        """One commit: the voxels of a box of `spool`, one layer of blocks deep."""
+    async def _strip(self, spool: Spool, box: Box) -> tuple[Box, Array]:
+        return box, await self.volume.view.run(spool.get, box)
+
+    def _writes(self, source: Array, box: Box) -> Iterator[Coroutine[Any, Any, None]]:
+        item = np.dtype(self.volume.codec.item).itemsize
+        for layer in box.layers(self.volume.block):
+            for tile in layer.tiles(self.volume.block, COMMIT // item):
+                yield self._write(source[tile.slices(box)], tile)
+
+    async def _write(self, source: Array, box: Box) -> None:
+        """One commit: the voxels of a box, one layer of blocks deep."""
         volume = self.volume
         names = await self._inside(box.blocks(volume.block))
         partial = [at for at in names if not box.contains(Box(at, (1, 1, 1)).voxels(volume.block))]
-        source = spool.get(box) if spool.in_memory else await volume.view.run(spool.get, box)
         ready = None if partial else await volume.view.run(scatter, source, box, volume.codec, names, {})
 
         async def change(m: Mutation) -> Box | None:

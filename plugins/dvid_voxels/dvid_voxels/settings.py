@@ -10,7 +10,6 @@ import msgspec
 
 from dvid_core import BadRequest, Settings
 from dvid_core import Compression as Wanted
-from dvid_core.settings import read_settings
 
 from .geometry import Box, Triple
 
@@ -65,10 +64,9 @@ class VoxelSettings(Settings, frozen=True, kw_only=True):
 V = TypeVar("V", bound=VoxelSettings)
 
 
-def read_voxel_settings(kind: type[V], raw: Mapping[str, Any]) -> V:
-    """Settings from the wire's object, or from the stored one, whose vectors are tuples until they were written and
-    read.  Raises `BadRequest`."""
-    return read_settings(kind, {k: list(v) if isinstance(v, tuple) else v for k, v in raw.items()})
+def with_lists(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the core reads them: those of an instance that was just made hold tuples, stored ones lists."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in raw.items()}
 
 
 def checked(settings: V, itemsize: int) -> V:

@@ -20,7 +20,10 @@ Array = NDArray[Any]
 
 
 class Spool:
-    """Room for the voxels of `box`, opaque items of dtype `item`; it is written at its end or box by box."""
+    """Room for the voxels of `box`, opaque items of dtype `item`; it is written at its end or box by box.
+
+    What was never written is 0 in a file, and anything in memory.
+    """
 
     def __init__(self, box: Box, item: str, *, in_memory: bool) -> None:
         self.box, self.item = box, np.dtype(item)
@@ -29,6 +32,8 @@ class Spool:
         """Bytes that were appended."""
         self._room = np.empty(self.nbytes, np.uint8) if in_memory else None
         self._file = None if in_memory else tempfile.TemporaryFile()  # noqa: SIM115  (closed by `close`)
+        if self._file is not None:
+            os.ftruncate(self._fd, self.nbytes)
 
     @property
     def in_memory(self) -> bool:

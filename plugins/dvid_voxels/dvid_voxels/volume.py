@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 import numpy as np
 
 from dvid_core import KeyClass, View
 
-from .arrays import Array, gather, hide
+from .arrays import Array, cover, gather
 from .codecs import Codec
 from .geometry import Box, Triple
 from .peers import RoiMask
@@ -26,6 +26,9 @@ SLAB = 4 << 20
 
 LAYER = 16 << 20
 """Bytes of the largest layer of blocks that is held in memory; a larger one is put together in a file."""
+
+STRIP = 8 << 20
+"""Bytes of voxels on their way to or from such a file: whole rows, if they fit, are written and read at once."""
 
 BATCH = 4 << 20
 """Bytes of decoded blocks that are read from the store at a time."""
@@ -50,7 +53,7 @@ class Volume(msgspec.Struct, frozen=True):
     background: int = 0
     """The byte that stands for voxels without a block, where they are not read as 0."""
     mask: RoiMask | None = None
-    """Blocks outside read as `background`, whether they exist or not."""
+    """Blocks outside that have a value read as `background`."""
 
     @property
     def block(self) -> Triple:
@@ -147,20 +150,30 @@ class Volume(msgspec.Struct, frozen=True):
 
     # -- voxels
 
-    async def read(self, box: Box, absent: int = 0) -> Array:
-        """The voxels of `box`, an array (z, y, x) of opaque items; those without a block have the byte `absent`."""
-        item = np.dtype(self.codec.item)
-        out = np.full(box.count * item.itemsize, absent, np.uint8) if absent else np.zeros(box.count, item)
-        out = out.view(item).reshape(box.size)
-        async for batch in self.stored(box.blocks(self.block)):
+    async def read(self, box: Box) -> Array:
+        """The voxels of `box`, an array (z, y, x) of opaque items; those without a block are 0."""
+        found = await self._find(box)
+        return np.zeros(box.size, self.codec.item) if found is None else found
+
+    async def _find(self, box: Box) -> Array | None:
+        """The same; None when there is no block."""
+        out = None
+        blocks = box.blocks(self.block)
+        inside = None if self.mask is None else await self.mask.inside(blocks)
+        async for batch in self.stored(blocks):
+            if not batch:
+                continue
+            if out is None:
+                out = np.zeros(box.size, self.codec.item)
+            if inside is not None:
+                low = blocks.low
+                hidden = {(z, y, x) for (z, y, x), _ in batch if not inside[z - low[0], y - low[1], x - low[2]]}
+                cover(out, box, self.block, hidden, self.background)
+                batch = [found for found in batch if found[0] not in hidden]
             if self.codec.quick and len(batch) * self.codec.nbytes <= INLINE:
                 gather(out, box, self.codec, batch)
             else:
                 await self.view.run(gather, out, box, self.codec, batch)
-        if self.mask is not None:
-            blocks = box.blocks(self.block)
-            inside = await self.mask.inside(blocks)
-            await self.view.run(hide, out, box, self.block, inside, self.background)
         return out
 
     def nbytes(self, box: Box) -> int:
@@ -168,9 +181,11 @@ class Volume(msgspec.Struct, frozen=True):
         return box.count * np.dtype(self.codec.item).itemsize
 
     async def packed(self, box: Box) -> bytes:
-        """The voxels of a small box, x fastest, then y, then z."""
-        out = await self.read(box)
-        return out.tobytes() if out.nbytes <= INLINE else await self.view.run(out.tobytes)
+        """The voxels of a small box, x fastest, then y, then z.
+
+        A memory view in truth: it is sent like bytes, and making bytes of it took as long as gathering the blocks.
+        """
+        return cast("bytes", (await self.read(box)).reshape(-1).view(np.uint8).data)
 
     async def stream(self, box: Box) -> AsyncIterator[bytes]:
         """The voxels of `box` in pieces, x fastest, then y, then z."""
@@ -188,13 +203,14 @@ class Volume(msgspec.Struct, frozen=True):
         run = self.view.run
         with Spool(box, self.codec.item, in_memory=False) as spool:
             item = np.dtype(self.codec.item).itemsize
-            async for tile, out in pipelined(self._tile(t) for t in box.tiles(self.block, SLAB // item)):
-                await run(spool.put, tile, out)
+            async for tile, out in pipelined(self._tile(t) for t in box.tiles(self.block, STRIP // item)):
+                if out is not None:
+                    await run(spool.put, tile, out)
             for at in range(0, spool.nbytes, 1 << 20):
                 yield await run(spool.piece, at, min(1 << 20, spool.nbytes - at))
 
-    async def _tile(self, box: Box) -> tuple[Box, Array]:
-        return box, await self.read(box)
+    async def _tile(self, box: Box) -> tuple[Box, Array | None]:
+        return box, await self._find(box)
 
 
 def _unpacked(codec: Codec, found: list[Stored]) -> list[Stored]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +19,8 @@ Group = tuple[str, Sequence[Route]]
 
 def route_help(base: str, route: Route) -> str:
     """One route: its URL, its docstring, its options."""
-    lines = [f"{route.method} {base}{'/' if route.pattern and not base.endswith('/') else ''}{route.pattern}"]
+    path = f"{base}/{route.pattern}".rstrip("/").replace("{", "<").replace("}", ">")
+    lines = [f"{route.method} {path}"]
     if route.query is not None:
         lines[0] += "[?options]"
     if route.admin:
@@ -29,7 +31,7 @@ def route_help(base: str, route: Route) -> str:
     if described:
         width = max(len(n) for n, _ in described)
         lines += ["", *(f"        {name:{width}}  {text}" for name, text in described)]
-    return "\n".join(lines).replace("{", "<").replace("}", ">")
+    return "\n".join(lines)
 
 
 def type_help(kind: type[Instance], inherited: Sequence[Route]) -> str:
@@ -60,24 +62,46 @@ def settings_help(kind: type[Instance]) -> str:
 
 
 def openapi(groups: Iterable[tuple[str, str, Sequence[Route]]], title: str, version: str) -> dict[str, Any]:
-    """An OpenAPI 3.1 document of (tag, base path, routes)."""
+    """An OpenAPI 3.1 document of (tag, base path, routes).
+
+    Paths that differ by the names of their parameters alone are one path to OpenAPI, so the routes of several
+    datatypes share an operation there, which has a tag and a description for each.
+    """
     paths: dict[str, Any] = {}
-    tags = []
+    shapes: dict[str, str] = {}
+    tags: dict[str, None] = {}
     for tag, base, routes in groups:
-        tags.append({"name": tag})
+        tags[tag] = None
         for route in routes:
-            path = f"{base}/{route.pattern}".rstrip("/") if route.pattern else base
-            paths.setdefault(path, {})[route.method.lower()] = _operation(tag, path, route)
+            for pattern in route.patterns():
+                path = f"{base}/{pattern}".rstrip("/")
+                path = shapes.setdefault(re.sub(r"{[^}]*}", "{}", path), path)
+                item = paths.setdefault(path, {})
+                method = route.method.lower()
+                added = _operation(tag, path, route, pattern)
+                item[method] = _joined(item[method], added, tag) if method in item else added
     info = {"title": title, "version": version}
-    return {"openapi": "3.1.0", "info": info, "tags": tags, "paths": paths}
+    return {"openapi": "3.1.0", "info": info, "tags": [{"name": t} for t in tags], "paths": paths}
 
 
-def _operation(tag: str, path: str, route: Route) -> dict[str, Any]:
-    words = [w[1:-1] for w in path.split("/") if w.startswith("{")]
-    known = {name: (param, about) for _, name, param, _, about in route.params}
+def _joined(first: dict[str, Any], second: dict[str, Any], tag: str) -> dict[str, Any]:
+    """One operation for two routes of one path."""
+    known = {(p["name"], p["in"]) for p in first["parameters"]}
+    return {
+        **first,
+        "tags": [*first["tags"], *second["tags"]],
+        "description": f"{first['description']}\n\n{tag}: {second['description']}",
+        "parameters": first["parameters"] + [p for p in second["parameters"] if (p["name"], p["in"]) not in known],
+    }
+
+
+def _operation(tag: str, path: str, route: Route, pattern: str) -> dict[str, Any]:
+    words = path.split("/")
+    start = len(words) - len(pattern.split("/"))
+    known = {words[start + i][1:-1]: (p, about) for i, _, p, _, about in route.params if start + i < len(words)}
     parameters: list[dict[str, Any]] = []
-    for word in words:
-        param, about = known.get(word, (None, _PLACES.get(word, f"the name of an instance of type {word}")))
+    for word in [w[1:-1] for w in words if w.startswith("{")]:
+        param, about = known.get(word, (None, _PLACES.get(word, "")))
         schema = param.schema if param else {"type": "string"}
         parameters.append({"name": word, "in": "path", "required": True, "schema": schema, "description": about})
     for o in route.query.options if route.query else ():
@@ -87,7 +111,7 @@ def _operation(tag: str, path: str, route: Route) -> dict[str, Any]:
                            "description": "the server's admin token"})  # fmt: skip
     out: dict[str, Any] = {
         "tags": [tag],
-        "operationId": f"{tag}.{route.handler.__name__}",
+        "operationId": f"{tag} {route.method} {pattern}",
         "summary": route.summary,
         "description": route.about,
         "parameters": parameters,

@@ -6,7 +6,8 @@ Every change is one commit of metadata made under the repo's lock; memory is cha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,7 @@ from .keys import Meta, u32, u64
 from .mutation import OPEN_MARK
 from .records import RepoRecord, now, pack, rfc3339
 from .storage.base import Batch
+from .tasks import to_the_end
 from .view import View
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Repo:
         self.server, self.record = server, record
         self.dag = Dag(nodes)
         self.instances: dict[str, Instance] = {}
+        self.deleted = False
         self.saved_mutation_id = self.mutation_id = server.first_mutation_id
         self._reserving = asyncio.Lock()
 
@@ -48,9 +51,13 @@ class Repo:
         """UUID of the first version."""
         return self.record.root
 
-    def lock(self) -> Any:
-        """Hold this while metadata of the repo are checked and changed."""
-        return self.server.locks.hold(exclusive=(("repo", self.id),))
+    @contextlib.asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Hold this while metadata of the repo are checked and changed.  Raises `UnknownVersion` once it is deleted."""
+        async with self.server.locks.hold(exclusive=(("repo", self.id),)):
+            if self.deleted:
+                raise UnknownVersion(f"the repo {self.root} was deleted")
+            yield
 
     # -- instances
 
@@ -110,6 +117,7 @@ class Repo:
             out += [text.decode() for _, text in page]
         return out
 
+    @to_the_end
     async def set_properties(self, alias: str | None, description: str | None) -> None:
         """Change the alias or the description; None leaves one as it is."""
         async with self.lock():
@@ -119,6 +127,7 @@ class Repo:
             await self.server.meta.commit(batch)
             self.record = record
 
+    @to_the_end
     async def add_log(self, lines: Sequence[str], version: int = 0) -> None:
         """Append lines to the log of the repo or of a version."""
         async with self.lock():
@@ -126,6 +135,7 @@ class Repo:
             self.stage_log(batch, version, lines)
             await self._commit_node(batch, self.dag.nodes.get(version))
 
+    @to_the_end
     async def set_note(self, node: Node, note: str) -> None:
         """Replace the note of a version."""
         async with self.lock():
@@ -145,6 +155,7 @@ class Repo:
 
     # -- versions
 
+    @to_the_end
     async def commit(self, node: Node, note: str, lines: Sequence[str], caller: Caller) -> None:
         """Lock a version.
 
@@ -168,11 +179,13 @@ class Repo:
                 if instance.opened:
                     await instance.on_commit(View(instance, node, caller))
 
+    @to_the_end
     async def new_version(self, parent: Node, note: str = "", uuid: str | None = None) -> Node:
         """A child on the branch of its parent."""
         async with self.lock():
             return await self._child(parent, parent.branch, note, uuid)
 
+    @to_the_end
     async def branch(self, parent: Node, branch: str, note: str = "", uuid: str | None = None) -> Node:
         """A child on a new branch; the parent's own branch makes a new version."""
         if not branch or branch == "master":
@@ -182,6 +195,7 @@ class Repo:
                 raise NameTaken(f"branch: {branch!r} is in use in this repo")
             return await self._child(parent, branch, note, uuid)
 
+    @to_the_end
     async def tag(self, parent: Node, tag: str, note: str = "") -> Node:
         """A locked child whose UUID is the tag."""
         if not tag or "/" in tag or ":" in tag:
@@ -191,6 +205,7 @@ class Repo:
             note = note or f'Tag of version {parent.uuid} with "{tag}"'
             return await self.add_version(tag, [parent], f"tag-{tag}", note, locked=True)
 
+    @to_the_end
     async def merge(self, parents: Sequence[Node], note: str = "") -> Node:
         """An open child of several locked versions, on the default branch; conflicts show when they are read."""
         if len(parents) < 2 or len({p.version for p in parents}) != len(parents):

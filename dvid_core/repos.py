@@ -19,6 +19,7 @@ from .records import FORMAT_VERSION, Doomed, InstanceRecord, RepoRecord, now, pa
 from .repo import Repo
 from .settings import Compression, read_checksum, read_switch, read_tags
 from .storage.base import Batch
+from .tasks import to_the_end
 
 if TYPE_CHECKING:
     from .server import Server
@@ -172,6 +173,7 @@ class Repos:
 
     # -- making and deleting
 
+    @to_the_end
     async def create(self, alias: str = "", description: str = "", passcode: str = "", root: str | None = None) -> Repo:
         """A new repo with one open version."""
         if root is not None:
@@ -194,6 +196,7 @@ class Repos:
         self.register(uuid, repo, node)
         return repo
 
+    @to_the_end
     async def create_instance(self, repo: Repo, node: Node, config: dict[str, Any]) -> Instance:
         """A new data instance of `repo`, from the wire's object with its settings."""
         given = {k.lower(): v for k, v in config.items()}
@@ -253,6 +256,15 @@ class Repos:
         await self.server.meta.commit(batch)
         repo.record, instance.record = updated, record
 
+    @to_the_end
+    async def set_tags(self, instance: Instance, tags: dict[str, str], *, replace: bool) -> None:
+        """Add tags to those of an instance, or put them in their place."""
+        async with instance.repo.lock():
+            if tags or replace:
+                kept = {} if replace else instance.record.tags or {}
+                await self.change_instance(instance, tags={**kept, **tags})
+
+    @to_the_end
     async def rename_instance(self, repo: Repo, old: str, new: str) -> None:
         """Give an instance another name; its data and identity stay."""
         if not new or new in RESERVED or "/" in new or new in (".", ".."):
@@ -266,6 +278,7 @@ class Repos:
             await self.change_instance(instance, f"renamed instance {old} to {new}", name=new)
             repo.instances[new] = repo.instances.pop(old)
 
+    @to_the_end
     async def delete_instance(self, repo: Repo, name: str) -> None:
         """Remove an instance; the name is free at once, the data go in the background."""
         async with repo.lock():
@@ -295,6 +308,7 @@ class Repos:
         if instance.opened:
             await instance.close()
 
+    @to_the_end
     async def delete(self, repo: Repo, passcode: str) -> None:
         """Remove a whole repo; its UUIDs vanish at once, the data go in the background."""
         self.check_passcode(repo, passcode)
@@ -309,6 +323,7 @@ class Repos:
                 batch.delete(Meta.UUID.key(v.uuid.encode()))
                 batch.delete(Meta.OPEN.key(u32(v.version)))
             await self.server.meta.commit(batch)
+            repo.deleted = True
             del self.by_id[repo.id]
             for v in repo.dag.nodes.values():
                 self._versions.pop(v.uuid, None)

@@ -254,6 +254,16 @@ class Route:
         length = self.pattern.count("/") + 1
         return length - optional <= count <= length
 
+    def patterns(self) -> list[str]:
+        """The pattern, and what is left of it without its optional parts, longest first."""
+        words = self.pattern.split("/")
+        optional = {i for i, _, _, default, _ in self.params if default is not inspect.Parameter.empty}
+        out = [self.pattern]
+        while len(words) - 1 in optional:
+            words.pop()
+            out.append("/".join(words))
+        return out
+
     def arguments(self, parts: list[str], context: Mapping[str, Any]) -> dict[str, Any]:
         """The handler's arguments.  Raises `BadRequest` naming the part that is missing or wrong."""
         args = {n: context[n] for n in self._given}

@@ -26,6 +26,7 @@ from .repo import FIRST_MUTATION_ID, Repo
 from .repos import Repos
 from .storage.base import Store
 from .sweep import Sweeper
+from .tasks import to_the_end
 from .traffic import Traffic
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ class Server:
         for name in {"jsonstore", alias} & self.sinks.keys():
             await self.bus.follow(SinkFollower(instance, self.sinks[name]))
 
+    @to_the_end
     async def sync(self, listener: Instance, names: list[str], *, replace: bool) -> None:
         """Let `listener` follow the instances of these names, all or none."""
         repo = listener.repo

@@ -100,7 +100,8 @@ class Batch:
 
 def check_limits(batch: Batch, limits: Limits) -> None:
     """Raise `ValueError` naming what in `batch` is beyond `limits`."""
-    for key, value in [*batch.puts.items(), *batch.appends]:
+    numbered = [(prefix + bytes(8), record) for prefix, record in batch.appends]
+    for key, value in [*batch.puts.items(), *numbered]:
         if len(key) > limits.key_bytes:
             raise ValueError(f"a key of {len(key)} bytes is beyond the store's limit of {limits.key_bytes}")
         if value is not None and len(value) > limits.value_bytes:
@@ -150,7 +151,8 @@ class Store(ABC):
     ) -> AsyncIterator[Page]:
         """Pages of the pairs with start <= key < stop in key order (`reverse`: backwards), at most `limit` pairs.
 
-        No page is empty; start >= stop gives none.
+        No page is empty; start >= stop gives none.  A scan that the store's close overtakes gives all its pairs or
+        ends with `StoreClosed`.
         """
 
     async def scan_many(self, ranges: Sequence[tuple[bytes, bytes]], *, limit: int) -> list[Page]:
@@ -172,7 +174,7 @@ class Store(ABC):
         When it returns, the writes are visible and survive the death of the process; with `durable` (as far as the
         store's `Durability` asks) also a power failure.  `written` is called once the writes are visible, before
         any other task of this process can read them and before the wait for the disk; within one process in the
-        order of commits.  A cancelled commit ends only when its outcome is settled.
+        order of commits; it must not raise.  A cancelled commit ends only when its outcome is settled.
 
         Raises `Conflict` (nothing written), `UnknownOutcome`, `ValueError` when `limits` are exceeded (nothing
         written), `StoreClosed`.

@@ -96,7 +96,7 @@ class Dispatcher:
             reply = error_reply(503, f"the store is not available: {err}")
         except Exception as err:
             number = secrets.token_hex(4)
-            log.exception("request %s failed: %s %s", number, raw.method, raw.raw_path)
+            log.exception("request %s failed: %s %s", number, raw.method, path)
             reply = error_reply(500, f"internal error {number} ({type(err).__name__}); the server's log has more")
         finally:
             traffic.active -= 1

@@ -51,11 +51,7 @@ async def post_tags(server: Server, view: View, request: Request, query: Replace
     for name, value in body.items():
         if not isinstance(value, str):
             raise BadRequest(f"{name}: the value of a tag must be a string, got {value!r:.80}")
-    instance = view.instance
-    async with instance.repo.lock():
-        tags = body if query.replace else {**(instance.record.tags or {}), **body}
-        if body or query.replace:
-            await server.repos.change_instance(instance, tags=tags)
+    await server.repos.set_tags(view.instance, body, replace=query.replace)
     return EMPTY
 
 

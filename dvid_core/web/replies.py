@@ -65,7 +65,7 @@ async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str])
         except (ConnectionError, TimeoutError):
             _abort(raw)
         except Exception:
-            log.exception("a reply to %s %s broke off", raw.method, raw.raw_path)
+            log.exception("a reply to %s %s broke off", raw.method, raw.path)
             _abort(raw)
     finally:
         with contextlib.suppress(Exception):

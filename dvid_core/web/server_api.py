@@ -224,7 +224,7 @@ async def get_openapi(server: Server) -> Reply:
         (tag, base.replace("<", "{").replace(">", "}"), r) for tag, base, r in core_groups()
     ]
     for typename, kind in server.types.items():
-        groups.append((typename, f"/api/node/{{uuid}}/{{{typename}}}", kind.routes))
+        groups.append((typename, "/api/node/{uuid}/{name}", kind.routes))
     document = openapi(groups, "DVID", __version__)
     return Reply(msgspec.json.encode(document), JSON)
 
@@ -249,7 +249,7 @@ async def get_llms(server: Server) -> Reply:
 
 
 def _line(base: str, route: Route) -> str:
-    path = f"{base}/{route.pattern}".replace("//", "/").replace("{", "<").replace("}", ">")
+    path = f"{base}/{route.pattern}".rstrip("/").replace("{", "<").replace("}", ">")
     options = ", ".join(o.name for o in route.query.options) if route.query else ""
     return f"- {route.method} {path}{f' (options {options})' if options else ''}: {route.summary}"
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "dvid_core"
 
 LAYERS = (
-    "errors keys dag locks kernels events blobs records",
+    "errors keys dag locks kernels events blobs records tasks",
     "ids requests settings blocklist traffic storage storage.base",
     "storage.memory storage.rocks storage.rocks_files storage.wrap routes values mutlog config",
     "instance view mutation jsonlog",

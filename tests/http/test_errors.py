@@ -18,8 +18,8 @@ from dvid_core.testing.wire import connect
 pytestmark = pytest.mark.parametrize("engine", ["memory"])
 
 HEADERS = (
-    "Origin", "Host", "X-Forwarded-For", "Forwarded", "Range", "Expect", "Access-Control-Request-Headers", "Content-Type",
-    "Cookie", "Authorization", "Accept-Encoding", "User-Agent",
+    "Origin", "Host", "X-Forwarded-For", "Forwarded", "Range", "Expect", "Access-Control-Request-Headers",
+    "Content-Type", "Cookie", "Authorization", "Accept-Encoding", "User-Agent",
 )  # fmt: skip
 
 
@@ -104,9 +104,14 @@ async def test_two_servers_live_in_one_process(
         assert "Mode" not in await server.get("/api/server/info")
 
 
-@pytest.mark.parametrize("header", ["Origin", "Host", "X-Forwarded-For", "Forwarded", "Range", "Expect", "Access-Control-Request-Headers",
-                                    "Content-Type", "Cookie", "Authorization", "Accept-Encoding",
-                                    "User-Agent"])  # fmt: skip
+@pytest.fixture
+def blocked(tmp_path: Path) -> Path:
+    found = tmp_path / "blocked.txt"
+    found.write_text("ip=203.0.113.9\n")
+    return found
+
+
+@pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"\xed\xa0\x80", "ü".encode(), b"", b"\t", b"=;,:\"'", b"x" * 100_000])
 async def test_headers_of_any_bytes_do_no_harm(
     engine: str, plugins: Sequence[ModuleType], tmp_path: Path, blocked: Path, header: str, value: bytes

@@ -103,24 +103,26 @@ async def test_mutation_ids_are_never_given_twice(lasting: RunningServer) -> Non
 
 
 async def test_a_type_that_is_not_installed_any_more_keeps_its_data(
-    plugins: Sequence[ModuleType], tmp_path: Path
+    plugins: Sequence[ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running("rocksdb", tmp_path, plugins=plugins) as server:
         uuid = await server.repo()
         await server.post(f"{await server.instance(uuid, 'kv')}/key/a", b"kept")
-        server.server.types.pop("keyvalue")
-        installed = server.plugins
+        info, everything = await server.repo_info(uuid), server.plugins
         await server.stop()
-        server.plugins = installed[:1]
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda **group: ())
+        server.plugins = everything[:1]
         await server.start()
-        if "keyvalue" in server.server.types:
-            pytest.skip("keyvalue is installed as a distribution")
+        assert "keyvalue" not in server.server.types
         answer = await server.ask("GET", f"/api/node/{uuid}/kv/key/a")
         assert answer.status == 400
         assert "dvid-keyvalue" in answer.text
-        assert "kv" in (await server.repo_info(uuid))["DataInstances"]
+        assert (await server.repo_info(uuid))["DataInstances"].keys() == {"kv"}
         assert await server.get("/api/server/types") == {"keyvalue": ""}
+        await server.post(f"/api/repo/{uuid}/instance", json={"typename": "keyvalue", "dataname": "x"}, status=400)
+        monkeypatch.undo()
         await server.stop()
-        server.plugins = installed
+        server.plugins = everything
         await server.start()
+        assert await server.repo_info(uuid) == info
         assert await server.get(f"/api/node/{uuid}/kv/key/a") == b"kept"

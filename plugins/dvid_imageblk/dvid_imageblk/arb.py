@@ -22,6 +22,8 @@ from dvid_core import BadRequest, Reply
 PIXELS = 1 << 26
 """Pixels of the largest picture: each costs a look at eight voxels."""
 
+SIDE = 1 << 15
+
 STRIP = 1 << 15
 """Pixels that are worked on at a time; their voxels may lie in 8 times as many blocks."""
 
@@ -48,8 +50,11 @@ class Tilted(msgspec.Struct, frozen=True):
             if any(not -(2**30) < p / v < 2**30 for p, v in zip(point, voxel_size)):
                 raise BadRequest(f"{name}: beyond 32-bit voxel coordinates")
         across, along = math.dist(tl, tr) / res, math.dist(tl, bl) / res
-        if (across + 1) * (along + 1) > PIXELS:
-            raise BadRequest(f"res: a picture of {across:.0f} x {along:.0f} pixels is too large; at most {PIXELS} are")
+        if (across + 1) * (along + 1) > PIXELS or max(across, along) >= SIDE:
+            raise BadRequest(
+                f"res: a picture of {across:.0f} x {along:.0f} pixels is too large; at most {PIXELS} pixels and {SIDE} "
+                "a side are possible"
+            )
         nx, ny = int(across), int(along)
         return cls(tl, _step(tl, tr, nx), _step(tl, bl, ny), nx, ny, voxel_size)
 

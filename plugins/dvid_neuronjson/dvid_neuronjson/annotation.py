@@ -25,8 +25,8 @@ Mark: TypeAlias = tuple[Raw, Raw]
 """The JSON texts of a field's user and time; `null` stands for an absent one."""
 
 Row: TypeAlias = tuple[bytes, bytes]
-"""The two texts of an annotation.  The first is empty when parents of a merge disagree about the annotation, and the second
-then lists their versions."""
+"""The two texts of an annotation.  The first is empty when parents of a merge disagree about the annotation, and the
+second then lists their versions."""
 
 NO_MARKS = b"[]"
 

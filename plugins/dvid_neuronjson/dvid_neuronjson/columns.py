@@ -1,7 +1,8 @@
 """One field over a page of annotations, indexed by value: what queries look at.
 
-Sets of annotations are bit masks over their places in the page.  Most values of most fields are either common or occur once,
-so a value's set is kept as a place (0 and up) when it has one member, and as the complement of its mask (below 0) else.
+Sets of annotations are bit masks over their places in the page.  Most values of most fields are either common or occur
+once, so a value's set is kept as a place (0 and up) when it has one member, and as the complement of its mask (below 0)
+else.
 """
 
 from __future__ import annotations

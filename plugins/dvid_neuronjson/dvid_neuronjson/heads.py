@@ -1,8 +1,8 @@
 """The state in memory: a `Table` for each head, that is each version without a successor on its branch.
 
-The head of the main branch is read from the store when the instance is opened, another one when it is first asked for: a repo may
-have hundreds of branches that nobody looks at.  From then on a table follows the log, through `apply` alone.  A new version
-begins with the very table of its parent.  Other versions are read from the store each time.
+The head of the main branch is read from the store when the instance is opened, another one when it is first asked for:
+a repo may have hundreds of branches that nobody looks at.  From then on a table follows the log, through `apply` alone.
+A new version begins with the very table of its parent.  Other versions are read from the store each time.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from .table import Table
 from .values import encode
 
 AT_ONCE = 32
-"""Changes that are made right when they are committed (20 us each); more of them are made in turns, before the next read."""
+"""Changes that are made right when they are committed (20 us each); more of them are made in turns, before the next
+read."""
 
 KEPT = 1
-"""Tables of versions that ceased to be heads and are kept: the last committed one is read much, and shares most pages."""
+"""Tables of versions that ceased to be heads and are kept: the last committed one is read much, and shares most
+pages."""
 
 COLUMNS = 24
 """Fields that keep their columns: 200,000 different texts weigh about 20 MB as one."""

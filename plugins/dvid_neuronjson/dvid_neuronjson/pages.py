@@ -1,4 +1,5 @@
-"""`Page`: some hundred annotations in order of their ids.  It never changes; what is computed from it is kept with it."""
+"""`Page`: some hundred annotations in order of their ids.  It never changes; what is computed from it is kept with
+it."""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ class Summary(msgspec.Struct, frozen=True):
     """Which names occur in a page how often, and when each field was set last."""
 
     counts: dict[str, int]
+    """A field that was removed counts as long as its mark is there."""
     latest: dict[str, tuple[datetime, str]]
 
 
@@ -113,13 +115,15 @@ class Page:
         if self._summary is None:
             counts: dict[str, int] = {}
             latest: dict[str, tuple[datetime, str]] = {}
-            for found in _objects.decode(b"[" + b",".join(self.texts) + b"]"):
+            objects = _objects.decode(b"[" + b",".join(self.texts) + b"]")
+            for found, text in zip(objects, self.marks):
                 for name in found:
                     counts[name] = counts.get(name, 0) + 1
-            for text in self.marks:
                 for user, time, fields in _groups.decode(text):
                     at = moment(time) if isinstance(time, str) else None
                     for field in fields:
+                        if field not in found:
+                            counts[field] = counts.get(field, 0) + 1
                         if user is not None:
                             counts[field + "_user"] = counts.get(field + "_user", 0) + 1
                         if time is not None:

@@ -107,7 +107,7 @@ def read_query(data: bytes) -> Query | list[int]:
     """The query in a request's body; the ids asked for when it names bodies only.  Raises `BadRequest`."""
     body = data.strip()
     if not body:
-        raise BadRequest("the body is empty; a JSON object such as {\"type\": \"KC\"} is expected, or a list of them")
+        raise BadRequest('the body is empty; a JSON object such as {"type": "KC"} is expected, or a list of them')
     kind = list[dict[str, msgspec.Raw]] if body.startswith(b"[") else dict[str, msgspec.Raw]
     found = parse_json(body, kind, "the query")
     asked: list[dict[str, msgspec.Raw]] = found if isinstance(found, list) else [found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -40,10 +40,15 @@ async def pages(view: View, first: int = 0, last: int = LARGEST) -> AsyncIterato
     Disputed annotations are in them: see `undisputed`.
     """
     table = await heads(view).table(view)
-    if table is not None:
+    if table is None:
+        async for page in _from_store(view, first, last):
+            yield page
+    else:
         for page in table.cut(first, last):
             yield page
-        return
+
+
+async def _from_store(view: View, first: int, last: int) -> AsyncIterator[Page]:
     rows: list[tuple[int, Row]] = []
     async for found in view.scan(*ANNOTATION.range(first, last)):
         rows += [(body_of(tkey), await row_found(value)) for tkey, value in found]
@@ -101,3 +106,18 @@ def _settled(view: View, body: int, row: Row) -> Row:
     if not row[0]:
         raise view.conflict(ANNOTATION.key(body), msgspec.json.decode(row[1], type=list[int]))
     return row
+
+
+async def steady(view: View) -> Callable[[], AsyncIterator[Page]]:
+    """`undisputed`, to be called several times with the same outcome."""
+    table = await heads(view).table(view)
+    if table is None:
+        return lambda: undisputed(view)
+
+    async def again() -> AsyncIterator[Page]:
+        for page in table.pages:
+            if page.disputed:
+                raise await _conflict(view, 0, LARGEST)
+            yield page
+
+    return again

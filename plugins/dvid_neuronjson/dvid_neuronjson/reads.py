@@ -9,10 +9,10 @@ import msgspec
 
 from dvid_core import JSON, About, BadRequest, Flag, NotFound, Reply, Request, View, parse_json
 
+from .columns import places
 from .forms import FormQuery, Items, as_list, by_key
 from .keys import SCHEMA, Bound, Key, body_key
 from .messages import Keys, parse
-from .columns import places
 from .pace import Pace
 from .querying import Query, read_query
 from .reading import find, find_many, heads, pages, undisputed
@@ -37,6 +37,7 @@ class QueryOptions(Shown, frozen=True):
     """What a query replies."""
 
     onlyid: Annotated[Flag, About("`true`: a list of body ids instead of annotations")] = False
+
 
 # -- single annotations
 
@@ -135,7 +136,8 @@ async def get_keyvalues(view: View, request: Request, query: FormAndShown) -> Re
         keys = parse_json(data, list[str | int] | None, "the list of keys") or []
     wanted: list[tuple[str, int | str]] = []
     for key in keys:
-        wanted.append((key, key) if key in ("schema", "schema_batch") else (str(key), body_key(key)))  # type: ignore[arg-type]
+        wanted.append((key, key) if key in ("schema", "schema_batch") else (str(key), body_key(key)))  # type:
+        ignore[arg-type]
     return await by_key(_wanted_items(view, wanted, query.selection()), form)
 
 
@@ -184,20 +186,20 @@ async def _all(view: View, selection: Selection) -> AsyncIterator[list[bytes]]:
 async def get_query(view: View, request: Request, query: QueryOptions) -> Reply:
     """The annotations that answer a query, ascending by body id, as a JSON list.
 
-    The query is a JSON object in the body of the GET (or of a POST), all of whose conditions must hold, or a list of such
-    objects, any of which must. A condition is the name of a field and
+    The query is a JSON object in the body of the GET (or of a POST), all of whose conditions must hold, or a list of
+    such objects, any of which must. A condition is the name of a field and
 
     - a number or a text: the field has this value, or is a list that contains it;
     - a list: the field has, or contains, any of these; an empty list finds nothing;
-    - "re/PATTERN": a regular expression in RE2 syntax is found anywhere in the text, or in one of a list of texts; ^ and $
-      anchor it; also inside a list. What is no regular expression is compared as text;
+    - "re/PATTERN": a regular expression in RE2 syntax is found anywhere in the text, or in one of a list of texts; ^
+      and $ anchor it; also inside a list. What is no regular expression is compared as text;
     - "exists/1", "exists/0": the field is there, is not there.
 
-    Numbers and texts are never equal. X_user and X_time can be asked for like any field. A query that names bodyid only is a
-    lookup: the annotations come in the order asked.
+    Numbers and texts are never equal. X_user and X_time can be asked for like any field. A query that names bodyid only
+    is a lookup: the annotations come in the order asked.
 
-        GET /api/node/3f8c/neurons/query?fields=type      with the body {"type": "re/^KC", "status": ["Traced", "Anchor"]}
-        GET /api/node/3f8c/neurons/query?onlyid=true      with the body [{"group": 5}, {"group": "exists/0"}]
+        GET /api/node/3f8c/neurons/query?fields=type      with the body {"type": "re/^KC", "status": ["Traced",
+        "Anchor"]} GET /api/node/3f8c/neurons/query?onlyid=true      with the body [{"group": 5}, {"group": "exists/0"}]
         GET /api/node/3f8c/neurons/query                  with the body {"bodyid": [24, 189323]}
     """
     asked = read_query(await request.read(QUERY_LIMIT))
@@ -244,6 +246,8 @@ class CountsQuery(msgspec.Struct, frozen=True):
 
 async def get_fields(view: View, query: CountsQuery) -> Reply:
     """The names of all fields in use, those of users and times included, as a JSON list.
+
+    A field that was removed is in use as long as its X_user or X_time is there.
 
         GET /api/node/3f8c/neurons/fields
         GET /api/node/3f8c/neurons/fields?counts=true

@@ -1,17 +1,17 @@
 """JSON schemas that posted objects must satisfy.
 
-A schema comes from users, so what it can cost is bounded before it is used: it refers to nothing outside itself, not to itself in a
-circle, and unfolds to a limited size.  Then checking an object takes time in proportion to that size and the object's.  Patterns
-run in linear time.
+A schema comes from users, so what it can cost is bounded before it is used: it refers to nothing outside itself, not to
+itself in a circle, and unfolds to a limited size.  Then checking an object takes time in proportion to that size and
+the object's.  Patterns run in linear time.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
-import msgspec
 
 from dvid_core import BadRequest, parse_json
 
@@ -156,8 +156,6 @@ def _target(schema: Any, reference: str) -> Any:
 
 
 def _unescape(word: str) -> str:
-    from urllib.parse import unquote
-
     return unquote(word).replace("~1", "/").replace("~0", "~")
 
 
@@ -172,8 +170,3 @@ def _find_anchor(part: Any, name: str) -> Any:
         elif isinstance(found, list):
             stack.extend(found)
     return None
-
-
-def normalised(text: bytes) -> msgspec.Raw:
-    """A schema's text as a part of JSON."""
-    return msgspec.Raw(text)

@@ -84,9 +84,9 @@ class Selection:
                     users, times = self._marked.get(_name.decode(name), (False, False))
                 head = bytes(name)[:-1]
                 if users and user != NULL:
-                    out += b",%b_user\":%b" % (head, user)
+                    out += b',%b_user":%b' % (head, user)
                 if times and time != NULL:
-                    out += b",%b_time\":%b" % (head, time)
+                    out += b',%b_time":%b' % (head, time)
         return bytes(out) + b"}"
 
     def many(self, page: Page, places: Sequence[int] | None = None) -> list[bytes]:

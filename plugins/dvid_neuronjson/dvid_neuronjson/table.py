@@ -1,7 +1,7 @@
 """`Table`: all annotations of one version in memory, as pages in order of their ids.
 
-A table never changes: a write makes a new one that shares all pages but one.  So readers keep what they began with, and tables
-of related versions hold in common what they have in common.
+A table never changes: a write makes a new one that shares all pages but one.  So readers keep what they began with, and
+tables of related versions hold in common what they have in common.
 """
 
 from __future__ import annotations

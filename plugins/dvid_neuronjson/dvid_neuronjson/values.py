@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ def normal(value: Any, field: str, room: int = DEEPEST) -> Any:
     """`value` with its numbers in their stored form.  Raises `BadRequest` naming the field."""
     kind = type(value)
     if kind is float:
+        if not isfinite(value):
+            raise BadRequest(f"{field[:80]}: {value} is no JSON number")
         return int(value) if value.is_integer() and -(2.0**63) <= value < 2.0**64 else value
     if kind is int:
         if -(2**63) <= value < 2**64:

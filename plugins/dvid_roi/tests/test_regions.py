@@ -21,7 +21,7 @@ WRONG = {
     "a float": "[[0, 0, 1, 1.0]]",
     "beyond 32 bits": "[[0, 0, 1, 2147483648]]",
     "a boolean": "[[0, 0, 0, true]]",
-    "a full-width digit": '[[0, 0, 0, "１"]]',
+    "a full-width digit": '[[0, 0, 0, "\uff11"]]',
     "not a number": "[[0, 0, 0, NaN]]",
     "an object": '{"z": 0}',
     "nothing": "",
@@ -128,7 +128,7 @@ async def test_parents_that_disagree_are_a_conflict_until_one_writes(roi: Place)
 
 
 @pytest.mark.parametrize(
-    "size", ["0,32,32", "-1,32,32", "32,32", "1e2,1,1", "32,32,99999999999", "３２,32,32", "", "+8,8,8"]
+    "size", ["0,32,32", "-1,32,32", "32,32", "1e2,1,1", "32,32,99999999999", "\uff13\uff12,32,32", "", "+8,8,8"]
 )
 async def test_a_block_size_that_is_none_is_refused(server: RunningServer, size: str) -> None:
     uuid = await server.repo()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from dvid_core.testing import assert_releases_gil
@@ -36,7 +38,7 @@ def test_the_normal_form_has_the_same_blocks_sorted_and_apart(spans: list[tuple[
     rows = [tuple(row) for row in normal(array(spans)).tolist()]
     assert blocks(rows) == blocks(spans)
     assert rows == sorted(rows)
-    assert all(a[:2] < b[:2] or a[3] + 1 < b[2] for a, b in zip(rows, rows[1:]))
+    assert all(a[:2] < b[:2] or a[3] + 1 < b[2] for a, b in pairwise(rows))
     assert count_blocks(array(rows)) == len(blocks(spans))
 
 

@@ -1,0 +1,18 @@
+"""Servers for the tests with existing clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+import dvid_keyvalue
+import pytest
+
+from dvid_core.testing.fixtures import engine, pytest_asyncio_loop_factories, server
+
+__all__ = ["engine", "plugins", "pytest_asyncio_loop_factories", "server"]
+
+
+@pytest.fixture
+def plugins() -> Sequence[ModuleType]:
+    return (dvid_keyvalue,)

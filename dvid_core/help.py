@@ -124,5 +124,5 @@ def _operation(tag: str, path: str, route: Route, pattern: str) -> dict[str, Any
 
 _PLACES = {
     "uuid": "a version: a UUID, a prefix of one, prefix:branch or prefix:branch~n",
-    "name": "the name of a data instance",
+    "instance": "the name of a data instance",
 }

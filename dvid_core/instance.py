@@ -65,6 +65,9 @@ class Instance:
         super().__init_subclass__(**kwargs)
         check_key_classes(cls.keys)
         cls.table = RouteTable(cls.routes)
+        taken = [r for r in cls.routes if any(name in ("uuid", "instance") for _, name, *_ in r.params)]
+        if taken:
+            raise TypeError(f"{taken[0]}: <uuid> and <instance> stand for the parts of the path before it")
 
     def __init__(self, server: Server, repo: Repo, record: InstanceRecord, store: Store) -> None:
         self.server, self.repo, self.record, self.store = server, repo, record, store

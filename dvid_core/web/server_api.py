@@ -220,12 +220,11 @@ def _escape(text: str) -> str:
 
 async def get_openapi(server: Server) -> Reply:
     """All routes of the server and of every installed datatype, as an OpenAPI 3.1 document."""
-    groups: list[tuple[str, str, Any]] = [
-        (tag, base.replace("<", "{").replace(">", "}"), r) for tag, base, r in core_groups()
-    ]
-    for typename, kind in server.types.items():
-        groups.append((typename, "/api/node/{uuid}/{name}", kind.routes))
-    document = openapi(groups, "DVID", __version__)
+    groups: list[tuple[str, str, Any]] = [*core_groups()]
+    groups += [(typename, "/api/node/<uuid>/<name>", kind.routes) for typename, kind in server.types.items()]
+    # A datatype's own path may well have a part <name>.
+    plain = [(tag, base.replace("<name>", "{instance}").replace("<uuid>", "{uuid}"), r) for tag, base, r in groups]
+    document = openapi(plain, "DVID", __version__)
     return Reply(msgspec.json.encode(document), JSON)
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,11 @@ class Module:
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         self.package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        self.tree = ast.parse(path.read_text())
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The source, parsed when it is asked for, so that a broken file fails its own tests only."""
+        return ast.parse(self.path.read_text())
 
     def __str__(self) -> str:
         return self.name

@@ -92,7 +92,9 @@ async def test_versions_notes_and_logs(session: Session, root: str) -> None:
 
     chosen, other = uuids.uuid4().hex, uuids.uuid4().hex
     assert (await session.post(f"/api/node/{root}/newversion", {"note": "", "uuid": chosen}))["child"] == chosen
-    assert (await session.post(f"/api/node/{root}/branch", {"branch": "b", "note": "", "uuid": other}))["child"] == other
+    assert (await session.post(f"/api/node/{root}/branch", {"branch": "b", "note": "", "uuid": other}))[
+        "child"
+    ] == other
     assert (await session.post(f"/api/node/{root}/tag", {"tag": "v1", "note": "x"}))["child"] == "v1"
     assert await session.json(f"/api/repo/{root}/branch-versions/master") == [chosen, root]
     answer = await session.ask("POST", f"/api/node/{root}/newversion", json={"note": "again"})

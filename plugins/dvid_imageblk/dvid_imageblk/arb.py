@@ -167,6 +167,3 @@ class Lattice:
             corners = corners[0::2] * (1 - t) + corners[1::2] * t
         rounded: NDArray[np.uint8] = np.minimum(np.floor(corners[0] + 0.5), 255).astype(np.uint8)
         return rounded
-
-
-

@@ -109,7 +109,7 @@ async def get_subvolblocks(view: View, size: Vec3, offset: Vec3, query: StreamQu
 async def get_specificblocks(view: View, query: SpecificQuery) -> Reply:
     """Blocks by their coordinates, as a stream like that of subvolblocks; those that were never written are left out.
 
-        GET /api/node/3f8c/grayscale/specificblocks?blocks=10,20,30,11,20,30
+    GET /api/node/3f8c/grayscale/specificblocks?blocks=10,20,30,11,20,30
     """
     volume = instance_of(view).volume(view)
     names = parse_blocks(query.blocks)

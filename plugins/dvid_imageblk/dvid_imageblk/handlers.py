@@ -88,9 +88,7 @@ async def masked(view: View, query: RawQuery) -> Volume:
     return instance_of(view).volume(view, await view.peer(query.roi, RoiMask))
 
 
-async def get_raw(
-    view: View, plane: PlaneName, size: Size, offset: Vec3, query: RawQuery, format: str = ""
-) -> Reply:
+async def get_raw(view: View, plane: PlaneName, size: Size, offset: Vec3, query: RawQuery, format: str = "") -> Reply:
     """Voxels of a box, or the image of a slice.
 
     <plane> is vol (0_1_2) for a box, or xy, xz, yz (0_1, 0_2, 1_2) for a slice; <size> has a number for each of its

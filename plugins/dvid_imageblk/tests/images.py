@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,17 @@ from PIL import Image
 
 from dvid_core.testing import Answer, Api
 
-Array = NDArray[Any]
-Triple = tuple[int, int, int]
+Array: TypeAlias = NDArray[Any]
+Triple: TypeAlias = tuple[int, int, int]
 
 ITEMS = {
-    "uint8blk": "u1", "uint16blk": "<u2", "uint32blk": "<u4", "uint64blk": "<u8", "float32blk": "<f4", "rgba8blk": "<u4",
-}  # fmt: skip
+    "uint8blk": "u1",
+    "uint16blk": "<u2",
+    "uint32blk": "<u4",
+    "uint64blk": "<u8",
+    "float32blk": "<f4",
+    "rgba8blk": "<u4",
+}
 
 
 def xyz(zyx: tuple[int, ...]) -> str:

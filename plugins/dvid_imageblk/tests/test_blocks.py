@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+from collections.abc import AsyncIterator
 
-import lz4.block
+import lz4.block  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,13 +43,13 @@ async def test_a_long_row_of_few_blocks(gray: Images, server: RunningServer) -> 
     await server.post(f"{gray.place}/blocks/500_0_0/1", b"\x01" * 512)
     await server.post(f"{gray.place}/blocks/9000_0_0/2", b"\x02" * 1024)
     found = np.frombuffer(await server.get(f"{gray.place}/blocks/-5_0_0/10000"), np.uint8).reshape(10000, 512)
-    assert found.any(axis=1).nonzero()[0].tolist() == [505, 9005, 9006]
+    assert np.flatnonzero(found.any(axis=1)).tolist() == [505, 9005, 9006]
     assert (found[505] == 1).all()
     assert (found[9005:9007] == 2).all()
 
 
 async def test_a_short_row_without_length_writes_nothing(gray: Images) -> None:
-    async def pieces():  # type: ignore[no-untyped-def]
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"\x01" * 256
 
@@ -58,7 +59,9 @@ async def test_a_short_row_without_length_writes_nothing(gray: Images) -> None:
 
 @pytest.mark.parametrize("checksum", ["none", "crc32"])
 @pytest.mark.parametrize("compression", [None, "none", "lz4", "snappy", "gzip", "gzip:1"])
-async def test_streams_send_the_blocks_that_exist(server: RunningServer, compression: str | None, checksum: str) -> None:
+async def test_streams_send_the_blocks_that_exist(
+    server: RunningServer, compression: str | None, checksum: str
+) -> None:
     given = {} if compression is None else {"Compression": compression}
     images = await new_images(server, "uint16blk", Checksum=checksum, **given)
     voxels = (noise((8, 16, 32)) // 64).astype("<u2")
@@ -118,15 +121,26 @@ async def test_prefetch_and_an_empty_list_send_nothing(gray: Images) -> None:
 @pytest.mark.parametrize(
     ("path", "word"),
     [
-        ("subvolblocks/15_8_4/0_0_0", "size"), ("subvolblocks/16_8_4/0_0_1", "offset"), ("subvolblocks/16_8/0_0", "size"),
-        ("subvolblocks/16_8_4", "offset"), ("subvolblocks/16_8_-4/0_0_0", "size"), ("subvolblocks/16_0_4/0_0_0", "size"),
-        ("subvolblocks/16_8_4/0_0_0?compression=gzip", "compression"), ("subvolblocks/16_8_4/0_0_0?compression=jpeg", "JPEG"),
-        ("specificblocks?blocks=0,0", "blocks"), ("specificblocks?blocks=0,0,a", "blocks"),
-        ("specificblocks?blocks=0,0,0&compression=zip", "compression"), ("specificblocks?blocks=0,0,0&compression=jpeg", "JPEG"),
-        ("blocks/0_0/1", "block"), ("blocks/0_0_1", "span"), ("blocks/0_0_1/a", "span"), ("blocks/0_0_1/-1", "span"),
-        ("blocks/0_0_1/99999999", "size"), ("rawkey?x=a", "x"),
+        ("subvolblocks/15_8_4/0_0_0", "size"),
+        ("subvolblocks/16_8_4/0_0_1", "offset"),
+        ("subvolblocks/16_8/0_0", "size"),
+        ("subvolblocks/16_8_4", "offset"),
+        ("subvolblocks/16_8_-4/0_0_0", "size"),
+        ("subvolblocks/16_0_4/0_0_0", "size"),
+        ("subvolblocks/16_8_4/0_0_0?compression=gzip", "compression"),
+        ("subvolblocks/16_8_4/0_0_0?compression=jpeg", "JPEG"),
+        ("specificblocks?blocks=0,0", "blocks"),
+        ("specificblocks?blocks=0,0,a", "blocks"),
+        ("specificblocks?blocks=0,0,0&compression=zip", "compression"),
+        ("specificblocks?blocks=0,0,0&compression=jpeg", "JPEG"),
+        ("blocks/0_0/1", "block"),
+        ("blocks/0_0_1", "span"),
+        ("blocks/0_0_1/a", "span"),
+        ("blocks/0_0_1/-1", "span"),
+        ("blocks/0_0_1/99999999", "size"),
+        ("rawkey?x=a", "x"),
     ],
-)  # fmt: skip
+)
 async def test_bad_requests_for_blocks_are_refused_naming_the_field(gray: Images, path: str, word: str) -> None:
     assert word in await gray.refused("GET", path)
 

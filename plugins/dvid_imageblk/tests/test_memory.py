@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from dvid_core.testing.fixtures import RunningServer
 

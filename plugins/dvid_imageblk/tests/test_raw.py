@@ -8,22 +8,29 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from dvid_core import Mutation, View
 from dvid_core.testing import Api
 from dvid_core.testing.fixtures import RunningServer
 
-from .images import ITEMS, Images, Triple, new_images, noise, xyz
+from .images import ITEMS, Array, Images, Triple, new_images, noise, xyz
 
 BLOCK = (4, 8, 16)
 
 
-def world() -> np.ndarray:
+def world() -> Array:
     """Voxels from -40 to 39 on each axis, 0."""
     return np.zeros((80, 80, 80), np.uint8)
 
 
-def part(array: np.ndarray, low: Triple, size: Triple) -> np.ndarray:
+def part(array: Array, low: Triple, size: Triple) -> Array:
     z, y, x = (slice(o + 40, o + 40 + s) for o, s in zip(low, size))
     return array[z, y, x]
+
+
+def somewhere(rng: np.random.Generator) -> tuple[Triple, Triple]:
+    """A box in the world: its first corner and its size."""
+    z, y, x = rng.integers(-40, 36, 3).tolist()
+    return (z, y, x), (int(rng.integers(1, 41 - z)), int(rng.integers(1, 41 - y)), int(rng.integers(1, 41 - x)))
 
 
 @pytest.mark.parametrize("typename", ITEMS)
@@ -38,14 +45,15 @@ async def test_what_is_written_is_read(server: RunningServer, typename: str) -> 
 
 async def test_boxes_of_any_place_and_size_are_read(gray: Images) -> None:
     everything = world()
-    for seed, (low, size) in enumerate([((-8, -16, -32), (16, 16, 48)), ((4, 0, 0), (8, 24, 16)), ((20, 24, -16), (4, 8, 16))]):
+    for seed, (low, size) in enumerate(
+        [((-8, -16, -32), (16, 16, 48)), ((4, 0, 0), (8, 24, 16)), ((20, 24, -16), (4, 8, 16))]
+    ):
         voxels = noise(size, seed=seed)
         part(everything, low, size)[:] = voxels
         await gray.put(low, voxels)
     rng = np.random.default_rng(5)
     for _ in range(60):
-        low = tuple(rng.integers(-40, 36, 3).tolist())
-        size = tuple(int(rng.integers(1, 40 - o + 1)) for o in low)
+        low, size = somewhere(rng)
         assert (await gray.get(low, size) == part(everything, low, size)).all(), (low, size)
 
 
@@ -53,8 +61,7 @@ async def test_boxes_that_cut_blocks_are_written_when_that_is_asked_for(gray: Im
     everything = world()
     rng = np.random.default_rng(6)
     for seed in range(12):
-        low = tuple(rng.integers(-40, 36, 3).tolist())
-        size = tuple(int(rng.integers(1, 40 - o + 1)) for o in low)
+        low, size = somewhere(rng)
         voxels = noise(size, seed=seed)
         part(everything, low, size)[:] = voxels
         await gray.put(low, voxels, "?unaligned=true")
@@ -64,7 +71,11 @@ async def test_boxes_that_cut_blocks_are_written_when_that_is_asked_for(gray: Im
 async def test_writers_of_one_block_keep_one_anothers_voxels(gray: Images) -> None:
     voxels = noise((4, 8, 16))
     await asyncio.gather(
-        *(gray.put((z, y, 0), voxels[z : z + 1, y : y + 2], "?unaligned=true") for z in range(4) for y in range(0, 8, 2))
+        *(
+            gray.put((z, y, 0), voxels[z : z + 1, y : y + 2], "?unaligned=true")
+            for z in range(4)
+            for y in range(0, 8, 2)
+        )
     )
     assert (await gray.get((0, 0, 0), (4, 8, 16)) == voxels).all()
     assert await gray.extents() == ((0, 0, 0), (3, 7, 15))
@@ -119,14 +130,30 @@ async def test_head_tells_the_length(gray: Images) -> None:
 
 
 BAD_READS = {
-    "raw": "plane", "raw/xy": "size", "raw/xy/4_3": "offset", "raw/zz/4_3/0_0_0": "plane", "raw/2_1/4_3/0_0_0": "plane",
-    "raw/0_1_2/4_3/0_0_0": "size", "raw/xy/4_3_2/0_0_0": "size", "raw/0_1_2/4_3_0/0_0_0": "size",
-    "raw/0_1_2/4_3_-1/0_0_0": "size", "raw/0_1_2/4_3_a/0_0_0": "size", "raw/0_1_2/4_3_2/0_0": "offset",
-    "raw/0_1_2/4_3_2/1.5_0_0": "offset", "raw/0_1_2/4_3_2/0_0_2147483646": "offset", "raw/0_1_2/2000_2000_2000/0_0_0": "size",
-    "raw/xy/100000_100000/0_0_0": "size", "raw/xy/4_3/0_0_0/gif": "format", "raw/xy/4_3/0_0_0/jpg:x": "format",
-    "raw/xy/70000_3/0_0_0/jpg": "size", "raw/0_1_2/4_4_4/0_0_0?roi=none": "none", "raw/0_1_2/4_4_4/0_0_0?roi=images": "RoiMask",
-    "raw/0_1_2/64_1024_1024/0_0_0/jpeg": "size", "isotropic/xy/4_3": "offset", "isotropic/xy/4_3/0_0_0/gif": "format",
-}  # fmt: skip
+    "raw": "plane",
+    "raw/xy": "size",
+    "raw/xy/4_3": "offset",
+    "raw/zz/4_3/0_0_0": "plane",
+    "raw/2_1/4_3/0_0_0": "plane",
+    "raw/0_1_2/4_3/0_0_0": "size",
+    "raw/xy/4_3_2/0_0_0": "size",
+    "raw/0_1_2/4_3_0/0_0_0": "size",
+    "raw/0_1_2/4_3_-1/0_0_0": "size",
+    "raw/0_1_2/4_3_a/0_0_0": "size",
+    "raw/0_1_2/4_3_2/0_0": "offset",
+    "raw/0_1_2/4_3_2/1.5_0_0": "offset",
+    "raw/0_1_2/4_3_2/0_0_2147483646": "offset",
+    "raw/0_1_2/2000_2000_2000/0_0_0": "size",
+    "raw/xy/100000_100000/0_0_0": "size",
+    "raw/xy/4_3/0_0_0/gif": "format",
+    "raw/xy/4_3/0_0_0/jpg:x": "format",
+    "raw/xy/70000_3/0_0_0/jpg": "size",
+    "raw/0_1_2/4_4_4/0_0_0?roi=none": "none",
+    "raw/0_1_2/4_4_4/0_0_0?roi=images": "RoiMask",
+    "raw/0_1_2/64_1024_1024/0_0_0/jpeg": "size",
+    "isotropic/xy/4_3": "offset",
+    "isotropic/xy/4_3/0_0_0/gif": "format",
+}
 
 
 @pytest.mark.parametrize("path", BAD_READS)
@@ -136,16 +163,34 @@ async def test_a_bad_read_is_refused_naming_the_field(gray: Images, path: str) -
 
 BOX = "raw/0_1_2/16_8_4"
 BAD_WRITES = [
-    (f"{BOX}/1_0_0", 512, "offset"), (f"{BOX}/0_0_-1", 512, "offset"), ("raw/0_1_2/16_8_3/0_0_0", 384, "size"),
-    ("raw/0_1_2/20_8_4/0_0_0", 640, "size"), (f"{BOX}/0_0_0", 511, "511 bytes"), (f"{BOX}/0_0_0", 513, "513 bytes"),
-    (f"{BOX}/0_0_0", 0, "0 bytes"), ("raw/xy/16_8/0_0_0", 128, "plane"), ("raw/0_1_2/16_8_4000000/0_0_0", 512, "512 bytes"),
-    ("raw/0_1_2/65536_65536_4/0_0_0", 512, "size"), (f"{BOX}/0_0_0?roi=none", 512, "none"), ("isotropic/0_1_2/16_8_4/0_0_0", 512, "POST"),
-    ("specificblocks", 0, "POST"), ("subvolblocks/16_8_4/0_0_0", 512, "POST"), ("nosuch", 0, "nosuch"),
-    ("raw/0_1_2/16_8_4", 512, "offset"), ("blocks/0_0_0/2", 1023, "1023 bytes"), ("blocks/0_0_0/-1", 512, "span"),
-    ("blocks/0_0/1", 512, "block"), ("blocks/0_0_0", 512, "span"), ("blocks/0_0_0/x", 512, "span"),
-    ("blocks/0_0_0/99999999999", 512, "size"), ("blocks/2147483647_0_0/1", 512, "offset"),
-    ("extents", 3, "JSON"), ("extents", 0, "JSON"), ("resolution", 3, "JSON"), ("info", 2, "info"),
-]  # fmt: skip
+    (f"{BOX}/1_0_0", 512, "offset"),
+    (f"{BOX}/0_0_-1", 512, "offset"),
+    ("raw/0_1_2/16_8_3/0_0_0", 384, "size"),
+    ("raw/0_1_2/20_8_4/0_0_0", 640, "size"),
+    (f"{BOX}/0_0_0", 511, "511 bytes"),
+    (f"{BOX}/0_0_0", 513, "513 bytes"),
+    (f"{BOX}/0_0_0", 0, "0 bytes"),
+    ("raw/xy/16_8/0_0_0", 128, "plane"),
+    ("raw/0_1_2/16_8_4000000/0_0_0", 512, "512 bytes"),
+    ("raw/0_1_2/65536_65536_4/0_0_0", 512, "size"),
+    (f"{BOX}/0_0_0?roi=none", 512, "none"),
+    ("isotropic/0_1_2/16_8_4/0_0_0", 512, "POST"),
+    ("specificblocks", 0, "POST"),
+    ("subvolblocks/16_8_4/0_0_0", 512, "POST"),
+    ("nosuch", 0, "nosuch"),
+    ("raw/0_1_2/16_8_4", 512, "offset"),
+    ("blocks/0_0_0/2", 1023, "1023 bytes"),
+    ("blocks/0_0_0/-1", 512, "span"),
+    ("blocks/0_0/1", 512, "block"),
+    ("blocks/0_0_0", 512, "span"),
+    ("blocks/0_0_0/x", 512, "span"),
+    ("blocks/0_0_0/99999999999", 512, "size"),
+    ("blocks/2147483647_0_0/1", 512, "offset"),
+    ("extents", 3, "JSON"),
+    ("extents", 0, "JSON"),
+    ("resolution", 3, "JSON"),
+    ("info", 2, "info"),
+]
 
 
 @pytest.mark.parametrize(("path", "size", "word"), BAD_WRITES)
@@ -182,10 +227,8 @@ async def test_a_damaged_block_fails_its_own_requests_only(gray: Images, server:
     repo, node = server.server.repos.find(gray.uuid)
     instance = repo.instance("images")
 
-    async def damage(m: object) -> None:
-        m.put(instance.keys[0].key((0, 0, 1)), b"\x02\xff\xff\xff\x7fjunk")  # type: ignore[attr-defined]
-
-    from dvid_core import View
+    async def damage(m: Mutation) -> None:
+        m.put(instance.keys[0].key((0, 0, 1)), b"\x02\xff\xff\xff\x7fjunk")
 
     await View(instance, node).edit("test", damage)
     assert (await gray.ask("GET", "raw/0_1_2/16_8_4/16_0_0")).status == 500
@@ -193,7 +236,12 @@ async def test_a_damaged_block_fails_its_own_requests_only(gray: Images, server:
 
 
 async def test_throttled_requests_are_told_to_come_again(gray: Images, server: RunningServer) -> None:
-    for path in ("raw/0_1_2/4_4_4/0_0_0", "raw/0_1_2/400_400_400/0_0_0", "subvolblocks/16_8_4/0_0_0", "arb/0_0_0/80_0_0/0_80_0/8"):
+    for path in (
+        "raw/0_1_2/4_4_4/0_0_0",
+        "raw/0_1_2/400_400_400/0_0_0",
+        "subvolblocks/16_8_4/0_0_0",
+        "arb/0_0_0/80_0_0/0_80_0/8",
+    ):
         for option in ("throttle=true", "throttle=on"):
             assert (await gray.ask("GET", f"{path}?{option}")).status == 200
             assert server.server.throttled == 0

@@ -21,7 +21,8 @@ def even(low: tuple[int, int, int], size: tuple[int, int, int]) -> Array:
     """For each voxel whether its block's coordinates add up to an even number."""
     z, y, x = np.indices(size)
     blocks = [(axis + o) // b for axis, o, b in zip((z, y, x), low, BLOCK)]
-    return sum(blocks) % 2 == 0
+    inside: Array = sum(blocks) % 2 == 0
+    return inside
 
 
 @pytest_asyncio.fixture
@@ -61,7 +62,7 @@ async def test_other_types_read_pictures_as_peers(server: RunningServer) -> None
     voxels = noise(SIZE, "<u4")
     await images.put((0, 0, 0), voxels)
     repo, node = server.server.repos.find(images.uuid)
-    peer = await View(repo.instance("images"), node).peer("images", Voxels)
+    peer = await View(repo.instance("images"), node).peer("images", Voxels)  # type: ignore[type-abstract]
     assert peer.voxel_size == (1, 2, 3)
     assert await peer.extents() == Box((0, 0, 0), SIZE)
     shown = await peer.picture(parse_plane("xz"), Box((2, 5, 7), (4, 1, 9)))

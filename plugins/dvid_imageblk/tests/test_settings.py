@@ -11,10 +11,13 @@ from dvid_core.testing.fixtures import RunningServer
 from .images import ITEMS, Images, new_images, noise
 
 VALUES = {
-    "uint8blk": [("uint8", "uint8")], "uint16blk": [("uint16", "uint16")], "uint32blk": [("uint32", "uint32")],
-    "uint64blk": [("uint64", "uint64")], "float32blk": [("float32", "float32")],
+    "uint8blk": [("uint8", "uint8")],
+    "uint16blk": [("uint16", "uint16")],
+    "uint32blk": [("uint32", "uint32")],
+    "uint64blk": [("uint64", "uint64")],
+    "float32blk": [("float32", "float32")],
     "rgba8blk": [("uint8", "red"), ("uint8", "green"), ("uint8", "blue"), ("uint8", "alpha")],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("typename", ITEMS)
@@ -24,10 +27,18 @@ async def test_a_fresh_instance_shows_the_defaults(server: RunningServer, typena
     info = await server.get(f"{place}/info")
     assert info["Extended"] == {
         "Values": [{"DataType": kind, "Label": label} for kind, label in VALUES[typename]],
-        "Interpolable": True, "BlockSize": [32, 32, 32], "VoxelSize": [8, 8, 8], "VoxelUnits": ["nanometers"] * 3,
-        "MinPoint": None, "MaxPoint": None, "MinIndex": None, "MaxIndex": None, "Background": 0, "GridStore": "",
+        "Interpolable": True,
+        "BlockSize": [32, 32, 32],
+        "VoxelSize": [8, 8, 8],
+        "VoxelUnits": ["nanometers"] * 3,
+        "MinPoint": None,
+        "MaxPoint": None,
+        "MinIndex": None,
+        "MaxIndex": None,
+        "Background": 0,
+        "GridStore": "",
         "ScaleLevel": 0,
-    }  # fmt: skip
+    }
     assert info["Extents"] == {"MinPoint": None, "MaxPoint": None}
     assert info["Base"]["Compression"] == "LZ4 compression, level -1"
     assert info["Base"]["TypeURL"].startswith("github.com/janelia-flyem/dvid/datatype/imageblk/")
@@ -39,9 +50,14 @@ async def test_a_fresh_instance_shows_the_defaults(server: RunningServer, typena
 
 async def test_settings_are_read_in_any_case(server: RunningServer) -> None:
     images = await new_images(
-        server, block="64,32,16", voxelsize="4.5,4,40", VOXELUNITS="microns,microns,nanometers", background="255",
-        compression="GZIP:9", Tags="kind=em",
-    )  # fmt: skip
+        server,
+        block="64,32,16",
+        voxelsize="4.5,4,40",
+        VOXELUNITS="microns,microns,nanometers",
+        background="255",
+        compression="GZIP:9",
+        Tags="kind=em",
+    )
     info = await server.get(f"{images.place}/info")
     assert info["Base"]["Compression"] == "gzip compression, level 9"
     assert info["Base"]["Tags"] == {"kind": "em"}
@@ -50,9 +66,7 @@ async def test_settings_are_read_in_any_case(server: RunningServer) -> None:
     assert info["Extended"]["Background"] == 255
 
 
-@pytest.mark.parametrize(
-    ("block", "level"), [("64,64,64", 64), (None, 32)]
-)  # fmt: skip
+@pytest.mark.parametrize(("block", "level"), [("64,64,64", 64), (None, 32)])
 async def test_the_level_of_jpeg_is_the_width_of_a_block(server: RunningServer, block: str | None, level: int) -> None:
     uuid = await server.repo()
     settings = {"Compression": "jpeg"} | ({} if block is None else {"BlockSize": block})
@@ -63,14 +77,35 @@ async def test_the_level_of_jpeg_is_the_width_of_a_block(server: RunningServer, 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("BlockSize", "a,b,c"), ("BlockSize", "16,16"), ("BlockSize", "0,16,16"), ("BlockSize", "16,16,-1"),
-        ("BlockSize", "4096,4096,4096"), ("BlockSize", 5), ("VoxelSize", "x,8,8"), ("VoxelSize", "8"), ("VoxelSize", "0,8,8"),
-        ("VoxelSize", "nan,8,8"), ("VoxelSize", "1e999,8,8"), ("VoxelUnits", "a,b"), ("Background", "256"),
-        ("Background", "-1"), ("Background", "1.5"), ("MinPoint", "1,2"), ("MinPoint", "1,2,3"), ("MaxPoint", "1,2,x"),
-        ("Compression", "zip"), ("Compression", "jpeg:80"), ("Compression", "lz4:1"), ("Compression", "gzip:x"),
-        ("Compression", 7), ("Checksum", "md5"), ("Versioned", "maybe"), ("ScaleLevel", "x"), ("GridStore", "nowhere"),
+        ("BlockSize", "a,b,c"),
+        ("BlockSize", "16,16"),
+        ("BlockSize", "0,16,16"),
+        ("BlockSize", "16,16,-1"),
+        ("BlockSize", "4096,4096,4096"),
+        ("BlockSize", 5),
+        ("VoxelSize", "x,8,8"),
+        ("VoxelSize", "8"),
+        ("VoxelSize", "0,8,8"),
+        ("VoxelSize", "nan,8,8"),
+        ("VoxelSize", "1e999,8,8"),
+        ("VoxelUnits", "a,b"),
+        ("Background", "256"),
+        ("Background", "-1"),
+        ("Background", "1.5"),
+        ("MinPoint", "1,2"),
+        ("MinPoint", "1,2,3"),
+        ("MaxPoint", "1,2,x"),
+        ("Compression", "zip"),
+        ("Compression", "jpeg:80"),
+        ("Compression", "lz4:1"),
+        ("Compression", "gzip:x"),
+        ("Compression", 7),
+        ("Checksum", "md5"),
+        ("Versioned", "maybe"),
+        ("ScaleLevel", "x"),
+        ("GridStore", "nowhere"),
     ],
-)  # fmt: skip
+)
 async def test_a_bad_setting_is_refused_by_name_and_makes_no_instance(
     server: RunningServer, name: str, value: Any
 ) -> None:
@@ -112,14 +147,22 @@ async def test_posted_extents_replace_and_writes_grow_them(gray: Images, server:
 @pytest.mark.parametrize(
     ("path", "body", "word"),
     [
-        ("extents", b"junk", "JSON"), ("extents", b"", "JSON"), ("extents", b'{"MinPoint":[0,0,0]}', "MaxPoint"),
-        ("extents", b'{"MinPoint":[0,0],"MaxPoint":[1,1]}', "MinPoint"), ("extents", b'{"MinPoint":[5,0,0],"MaxPoint":[1,1,1]}', "MinPoint"),
-        ("extents", b'{"MinPoint":[0,0,0],"MaxPoint":[1,1,99999999999]}', "MaxPoint"), ("resolution", b'{"a":1}', "[x, y, z]"),
-        ("resolution", b"[1,2]", "[x, y, z]"), ("resolution", b"[1,2,0]", "[x, y, z]"), ("resolution", b'["1",2,3]', "[x, y, z]"),
+        ("extents", b"junk", "JSON"),
+        ("extents", b"", "JSON"),
+        ("extents", b'{"MinPoint":[0,0,0]}', "MaxPoint"),
+        ("extents", b'{"MinPoint":[0,0],"MaxPoint":[1,1]}', "MinPoint"),
+        ("extents", b'{"MinPoint":[5,0,0],"MaxPoint":[1,1,1]}', "MinPoint"),
+        ("extents", b'{"MinPoint":[0,0,0],"MaxPoint":[1,1,99999999999]}', "MaxPoint"),
+        ("resolution", b'{"a":1}', "[x, y, z]"),
+        ("resolution", b"[1,2]", "[x, y, z]"),
+        ("resolution", b"[1,2,0]", "[x, y, z]"),
+        ("resolution", b'["1",2,3]', "[x, y, z]"),
         ("resolution", b"x", "JSON"),
     ],
-)  # fmt: skip
-async def test_bad_extents_and_resolutions_change_nothing(gray: Images, server: RunningServer, path: str, body: bytes, word: str) -> None:
+)
+async def test_bad_extents_and_resolutions_change_nothing(
+    gray: Images, server: RunningServer, path: str, body: bytes, word: str
+) -> None:
     await gray.put((0, 0, 0), noise((8, 16, 32)))
     before = await server.get(f"{gray.place}/info")
     assert word in await gray.refused("POST", path, body)
@@ -138,5 +181,15 @@ async def test_another_resolution_outlives_a_restart(server: RunningServer, engi
 @pytest.mark.parametrize("typename", ITEMS)
 async def test_help_tells_of_every_endpoint(server: RunningServer, typename: str) -> None:
     text = (await server.ask("GET", f"/api/help/{typename}")).text
-    for word in ("raw/", "isotropic/", "arb/", "blocks/", "subvolblocks/", "specificblocks", "metadata", "extents", "BlockSize"):
+    for word in (
+        "raw/",
+        "isotropic/",
+        "arb/",
+        "blocks/",
+        "subvolblocks/",
+        "specificblocks",
+        "metadata",
+        "extents",
+        "BlockSize",
+    ):
         assert word in text

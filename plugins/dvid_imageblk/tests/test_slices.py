@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from dvid_core.testing.fixtures import RunningServer
 from .images import Array, Images, new_images, noise, picture
 
 LOW, SIZE = (-4, 0, -16), (12, 24, 48)
-CUTS = {
+CUTS: dict[str, tuple[str, Any]] = {
     "xy": ("30_13/-9_5_3", (7, slice(5, 18), slice(7, 37))),
     "xz": ("30_9/-9_5_-2", (slice(2, 11), 5, slice(7, 37))),
     "yz": ("13_9/2_5_-2", (slice(2, 11), slice(5, 18), 18)),
@@ -45,7 +47,12 @@ async def test_jpeg_and_bmp_slices(server: RunningServer) -> None:
     z, y, x = np.indices((4, 24, 48))
     voxels = (z + 3 * y + 2 * x).astype(np.uint8)
     await images.put((0, 0, 0), voxels)
-    for form, kind, tolerance in (("bmp", "bmp", 0), ("jpg", "jpeg", 12), ("jpeg:100", "jpeg", 3), ("jpg:999", "jpeg", 3)):
+    for form, kind, tolerance in (
+        ("bmp", "bmp", 0),
+        ("jpg", "jpeg", 12),
+        ("jpeg:100", "jpeg", 3),
+        ("jpg:999", "jpeg", 3),
+    ):
         answer = await images.ask("GET", f"raw/xy/48_24/0_0_1/{form}")
         assert answer.headers["Content-Type"] == f"image/{kind}"
         assert np.abs(picture(answer.body).astype(int) - voxels[1]).max() <= tolerance
@@ -75,7 +82,9 @@ async def test_a_large_png_is_streamed(server: RunningServer, plane: str) -> Non
     images = await new_images(server, block="64,64,32")
     voxels = noise((32, 64, 64))
     await images.put((1024, 1024, 1024), voxels)
-    answer = await images.ask("GET", f"raw/{plane}/2400_2300/{'_'.join('1030' if a not in plane else '0' for a in 'xyz')}")
+    answer = await images.ask(
+        "GET", f"raw/{plane}/2400_2300/{'_'.join('1030' if a not in plane else '0' for a in 'xyz')}"
+    )
     wanted = np.zeros((2300, 2400), np.uint8)
     cut = {"xy": voxels[6], "xz": voxels[:, 6], "yz": voxels[:, :, 6]}[plane]
     wanted[1024 : 1024 + cut.shape[0], 1024 : 1024 + cut.shape[1]] = cut
@@ -87,14 +96,17 @@ def area_average(image: Array, height: int, width: int) -> Array:
     h, w = image.shape[:2]
     large = image.repeat(height, axis=0).repeat(width, axis=1).astype(np.uint64)
     boxes = large.reshape(height, h, width, w, *image.shape[2:]).sum(axis=(1, 3))
-    return (boxes // (h * w)).astype(image.dtype)
+    means: Array = (boxes // (h * w)).astype(image.dtype)
+    return means
 
 
 @pytest.mark.parametrize("typename", ["uint8blk", "uint16blk", "rgba8blk"])
 async def test_isotropic_slices_have_square_pixels(server: RunningServer, typename: str) -> None:
     images, voxels = await loaded(server, typename, VoxelSize="4,4,10")
     for plane, size, source in (("xz", (30, 20), (30, 8)), ("yz", (20, 12), (20, 5)), ("xz", (7, 1), (7, 1))):
-        first = voxels[: source[1], 2, 3 : 3 + source[0]] if plane == "xz" else voxels[: source[1], 2 : 2 + source[0], 3]
+        first = (
+            voxels[: source[1], 2, 3 : 3 + source[0]] if plane == "xz" else voxels[: source[1], 2 : 2 + source[0], 3]
+        )
         answer = await images.ask("GET", f"isotropic/{plane}/{size[0]}_{size[1]}/-13_2_-4")
         assert (picture(answer.body) == area_average(pixels(first, typename), size[1], size[0])).all()
     same = await images.ask("GET", "isotropic/xy/9_8/0_0_0")

@@ -36,15 +36,19 @@ async def test_a_committed_version_takes_no_writes(gray: Images, server: Running
     await gray.put((0, 0, 0), noise((4, 8, 16)))
     await server.commit(gray.uuid)
     for path, body in (
-        ("raw/0_1_2/16_8_4/0_0_0", bytes(512)), ("blocks/0_0_0/1", bytes(512)), ("resolution", b"[1,1,1]"),
+        ("raw/0_1_2/16_8_4/0_0_0", bytes(512)),
+        ("blocks/0_0_0/1", bytes(512)),
+        ("resolution", b"[1,1,1]"),
         ("extents", b'{"MinPoint":[0,0,0],"MaxPoint":[9,9,9]}'),
-    ):  # fmt: skip
+    ):
         assert "committed" in await gray.refused("POST", path, body)
     assert (await gray.get((0, 0, 0), (4, 8, 16)) == noise((4, 8, 16))).all()
     assert await gray.extents() == ((0, 0, 0), (3, 7, 15))
 
 
-async def test_extents_belong_to_the_version_and_resolution_to_the_instance(gray: Images, server: RunningServer) -> None:
+async def test_extents_belong_to_the_version_and_resolution_to_the_instance(
+    gray: Images, server: RunningServer
+) -> None:
     await gray.put((0, 0, 0), noise((4, 8, 16)))
     await server.commit(gray.uuid)
     child = gray.at(await server.newversion(gray.uuid))
@@ -64,7 +68,7 @@ async def test_a_merge_has_the_blocks_and_the_extents_of_both(gray: Images, serv
     sides = []
     for name, low in (("left", (0, 0, -16)), ("right", (0, 8, 16))):
         side = gray.at(await server.branch(gray.uuid, name))
-        await side.put(low, noise((4, 8, 16), seed=low[2]) if low[2] > 0 else noise((4, 8, 16)))  # fmt: skip
+        await side.put(low, noise((4, 8, 16), seed=low[2]) if low[2] > 0 else noise((4, 8, 16)))
         await server.commit(side.uuid)
         sides.append(side)
     merged = gray.at(await server.merge(*(s.uuid for s in sides)))

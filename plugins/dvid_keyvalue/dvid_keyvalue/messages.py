@@ -25,7 +25,8 @@ def _declare() -> Any:
     fields = {
         "KeyValue": [("key", 1, _F.TYPE_STRING, ""), ("value", 2, _F.TYPE_BYTES, "")],
         "KeyValues": [("kvs", 1, _F.TYPE_MESSAGE, "KeyValue")],
-        "KeyRange": [("key", 1, _F.TYPE_STRING, ""), ("byte_start", 2, _F.TYPE_UINT64, ""), ("byte_end", 3, _F.TYPE_UINT64, "")],
+        "KeyRange": [("key", 1, _F.TYPE_STRING, ""), ("byte_start", 2, _F.TYPE_UINT64, ""),
+        ("byte_end", 3, _F.TYPE_UINT64, "")],
         "Keys": [("keys", 1, _F.TYPE_STRING, "*"), ("key_ranges", 2, _F.TYPE_MESSAGE, "KeyRange")],
     }  # fmt: skip
     for name, members in fields.items():

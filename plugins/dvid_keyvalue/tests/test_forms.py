@@ -61,7 +61,8 @@ async def test_every_combination_of_options(kv: Pairs, endpoint: str) -> None:
 async def test_nothing_asked_or_nothing_there_is_an_empty_reply(kv: Pairs) -> None:
     for path, body, empty in (
         ("keyvalues", b"", b""), ("keyvalues?json=true", b"[]", b"{}"), ("keyvalues?json=true", b"null", b"{}"),
-        ("keyvalues?json=true", b" [ ] ", b"{}"), ("keyrangevalues/a/z", None, b""), ("keyrangevalues/a/z?json=true", None, b"{}"),
+        ("keyvalues?json=true", b" [ ] ", b"{}"), ("keyrangevalues/a/z", None, b""),
+        ("keyrangevalues/a/z?json=true", None, b"{}"),
         ("keyrangevalues/z/a?json=true", None, b"{}"), ("keyrangevalues/a/z?json=true&check=true", None, b"{}"),
     ):  # fmt: skip
         assert (await kv.ask("GET", path, body)).body == empty
@@ -100,7 +101,8 @@ async def test_json_keys_are_escaped(kv: Pairs) -> None:
 
 async def test_tar_names_are_whole_keys(kv: Pairs) -> None:
     keys = [
-        "a", "a/b", "/a", "../a", "a/", ".", "é", "日本", "n" * 99, "n" * 100, "n" * 101, "n" * 3000, "dir/" * 60 + "x", "\n", "a\x00b",
+        "a", "a/b", "/a", "../a", "a/", ".", "é", "日本", "n" * 99, "n" * 100, "n" * 101, "n" * 3000,
+        "dir/" * 60 + "x", "\n", "a\x00b",
         "a\x00c", "a b", "12 path=x", "\U0001f9e0", "é" * 50, "é" * 51,
     ]  # fmt: skip
     pairs = [(key, str(n).encode() * n) for n, key in enumerate(keys)]
@@ -115,13 +117,15 @@ async def test_tar_names_are_whole_keys(kv: Pairs) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b" ", b"[", b"{}", b'"a"', b"1", b"true", b"[1]", b"[null]", b'["a", 1]', b"[[]]", b'["a", ["b"]]', b'["a"] x',
+        b"", b" ", b"[", b"{}", b'"a"', b"1", b"true", b"[1]", b"[null]", b'["a", 1]', b"[[]]", b'["a",
+        ["b"]]', b'["a"] x',
         b'["a",]', b"\xff", b'["\xff"]', b"[" * 100_000, b'[{"key": "a"}, "b"]', b'["b", {"key": "a"}]', b"[{}]",
         b'[{"key": 1}]', b'[{"key": null}]', b'[{"key": "a", "byte_start": 0}]', b'[{"key": "a", "byte_end": 0}]',
         b'[{"key": "a", "byte_start": -1, "byte_end": 0}]', b'[{"key": "a", "byte_start": 1, "byte_end": 0}]',
         b'[{"key": "a", "byte_start": 0, "byte_end": 8}]', b'[{"key": "a", "byte_start": 0.5, "byte_end": 1}]',
         b'[{"key": "a", "byte_start": "0", "byte_end": "1"}]', b'[{"key": "a", "byte_start": 0, "byte_end": 1e3}]',
-        b'[{"key": "a", "byte_start": 0, "byte_end": 99999999999999999999999999}]', b'[{"key": "a", "byte_start": true, "byte_end": 1}]',
+        b'[{"key": "a", "byte_start": 0, "byte_end": 99999999999999999999999999}]', b'[{"key": "a",
+        "byte_start": true, "byte_end": 1}]',
         b'[{"key": "a", "byte_start": 0, "byte_end": ' + b"9" * 5000 + b"}]", b'[{"key": "none", "byte_start": 1}]',
         b'[{"key": "b"}, {"key": "z", "byte_start": 0, "byte_end": 6}]',
     ],

@@ -8,8 +8,10 @@ from .pairs import Pairs, packed, packed_keys, quoted, unpacked
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 ODD = (
-    "a b", "a+b", "a%b", "100%", "a/b", "a/c", "/", "//", "/a", "a/", ".", "..", "../x", "?", "a?b=c", "#", "a&b", '"', "\\",
-    "<x>", "{}", "~", ":", "1,2", "\x00", "a\x00", "a\x00b", "a\x01b", "\n", "\r\n", "\x7f", COMPOSED, DECOMPOSED, "日本",
+    "a b", "a+b", "a%b", "100%", "a/b", "a/c", "/", "//", "/a", "a/", ".", "..", "../x", "?", "a?b=c", "#", "a&b",
+    '"', "\\",
+    "<x>", "{}", "~", ":", "1,2", "\x00", "a\x00", "a\x00b", "a\x01b", "\n", "\r\n", "\x7f",
+    COMPOSED, DECOMPOSED, "日本",
     "\U0001f9e0", "A", "a", "key", "keys", "true", "null",
 )  # fmt: skip
 

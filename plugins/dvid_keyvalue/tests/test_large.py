@@ -23,6 +23,7 @@ MIB = 1 << 20
 PIECE = bytes(range(256)) * 4096
 """1 MiB; each piece of a stream is this one turned by its number, so that lost and doubled ones show."""
 
+
 @pytest_asyncio.fixture
 async def process(tmp_path: Path) -> AsyncIterator[ServerProcess]:
     async with process_of(tmp_path, plugins=["dvid_keyvalue"]) as found:

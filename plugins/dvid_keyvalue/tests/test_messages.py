@@ -116,7 +116,8 @@ async def test_any_bytes_may_be_asked_in_json(kv: Pairs, form: str) -> None:
     await kv.put_many({"a": b"0123456789", "b": b""})
     lists = st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["key", "byte_start", "byte_end", "x"]), inner),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["key", "byte_start", "byte_end",
+        "x"]), inner),
     )  # fmt: skip
 
     async def check(body: Any) -> None:
@@ -194,7 +195,10 @@ async def test_unusual_but_valid_pairs_mean_what_the_parser_says(name: str, size
     data = packed([("before", b"1")]) + entry(STRANGE_PAIRS[name]) + packed([("after", b"2")])
     assert await read(data, size) == unpacked(data)
     if size > 1:
-        for long in (entry(STRANGE_PAIRS[name] + b"\x1a" + entry(b"q" * LONG)[1:]), entry(b"\x1a" + entry(b"q" * LONG)[1:] + STRANGE_PAIRS[name])):
+        for long in (
+            entry(STRANGE_PAIRS[name] + b"\x1a" + entry(b"q" * LONG)[1:]),
+            entry(b"\x1a" + entry(b"q" * LONG)[1:] + STRANGE_PAIRS[name]),
+        ):
             data = packed([("before", b"1")]) + long + packed([("after", b"2")])
             assert await read(data, size) == unpacked(data)
 
@@ -207,8 +211,10 @@ async def test_foreign_fields_of_the_message_are_passed_over(size: int) -> None:
 
 
 @pytest.mark.parametrize("data", [
-    b"\x0a", b"\x0a\x05", b"\x0a\x05abc", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x0a\x80\x80\x80\x80\x80\x01a", b"\x00",
-    b"\x0b", b"\x0c", b"\x0a\x02\x0a\x05", entry(b"\x0a\x02\xff\xfe"), entry(b"\x0a\x02\xff\xfe\x12" + entry(b"x" * LONG)[1:]),
+    b"\x0a", b"\x0a\x05", b"\x0a\x05abc", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+    b"\x0a\x80\x80\x80\x80\x80\x01a", b"\x00",
+    b"\x0b", b"\x0c", b"\x0a\x02\x0a\x05", entry(b"\x0a\x02\xff\xfe"),
+    entry(b"\x0a\x02\xff\xfe\x12" + entry(b"x" * LONG)[1:]),
     entry(b"\x0a\x01k\x12" + entry(b"x" * LONG)[1:])[:-1], entry(b"\x0a\xff\xff\x7f" + b"k" * LONG), entry(b"k" * LONG),
     b"\x0a\xff\xff\xff\xff\x07", b"\x0a\xff\xff\xff\xff\x07\x0a\x01k\x10\x01", b"\x07" * 10,
 ])  # fmt: skip

@@ -26,7 +26,8 @@ async def test_each_put_and_delete_is_logged_in_order(kv: Pairs) -> None:
 
 async def test_what_was_refused_leaves_nothing(kv: Pairs) -> None:
     for method, path, body in (
-        ("POST", "key/", b"x"), ("POST", "key/%FF", b"x"), ("POST", "keyvalues", b"\xff"), ("POST", "keyvalues", packed([("", b"x")])),
+        ("POST", "key/", b"x"), ("POST", "key/%FF", b"x"), ("POST", "keyvalues", b"\xff"),
+        ("POST", "keyvalues", packed([("", b"x")])),
         ("PUT", "key/a", b"x"), ("DELETE", "key/", None), ("DELETE", "keyvalues", None),
     ):  # fmt: skip
         assert (await kv.ask(method, path, body)).status >= 400

@@ -15,7 +15,8 @@ SIZE = len(VALUE)
 NUMBERS = (None, "", "0", "7", "39", "40", "-1", "+1", "1.0", "x", "0x1", " 5", "1_0", "\uff17", "00", "9" * 30)
 RANGES = (
     None, "bytes=0-0", "bytes=3-9", "bytes=0-39", "bytes=5-", "bytes=39-", "bytes=-4", "bytes=-40", "bytes=-400",
-    "bytes=30-4000", "bytes=40-", "bytes=40-50", "bytes=-0", "bytes=0-1,3-4", "bytes=9-3", "bytes=", "bytes=-", "bytes=a-b",
+    "bytes=30-4000", "bytes=40-", "bytes=40-50", "bytes=-0", "bytes=0-1,3-4", "bytes=9-3", "bytes=", "bytes=-",
+    "bytes=a-b",
     "bytes=+1-2", "bytes=1-x", "items=0-3", "0-3", "", "bytes 0-3", "bytes=1_0-20", "bytes=99999999999999999999-",
 )  # fmt: skip
 

@@ -110,8 +110,10 @@ async def test_a_claimed_length_costs_nothing(kv: Pairs, server: RunningServer) 
 @pytest.mark.parametrize(
     "headers",
     [
-        ("Content-Length: abc",), ("Content-Length: -1",), ("Content-Length: +3",), ("Content-Length: 3", "Content-Length: 4"),
-        ("Content-Length: 3", "Transfer-Encoding: chunked"), ("Transfer-Encoding: nonsense",), ("Content-Length: 3, 4",),
+        ("Content-Length: abc",), ("Content-Length: -1",), ("Content-Length: +3",),
+        ("Content-Length: 3", "Content-Length: 4"),
+        ("Content-Length: 3", "Transfer-Encoding: chunked"), ("Transfer-Encoding: nonsense",),
+        ("Content-Length: 3, 4",),
     ],
 )  # fmt: skip
 async def test_contradicting_lengths_are_refused(kv: Pairs, server: RunningServer, headers: tuple[str, ...]) -> None:

@@ -110,8 +110,10 @@ async def test_large_values_survive_in_old_versions_when_they_are_replaced_or_de
 async def test_values_are_stored_as_sent_whatever_the_headers_say(kv: Pairs) -> None:
     body = gzip.compress(b"hello" * 1000)
     for n, headers in enumerate((
-        {"Content-Encoding": "gzip"}, {"Content-Type": "application/json"}, {"Content-Type": "application/x-www-form-urlencoded"},
-        {"Content-Type": "multipart/form-data; boundary=x"}, {"Content-Type": "text/plain; charset=utf-16"}, {"Content-Type": "nonsense"},
+        {"Content-Encoding": "gzip"}, {"Content-Type": "application/json"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "multipart/form-data; boundary=x"}, {"Content-Type": "text/plain; charset=utf-16"},
+        {"Content-Type": "nonsense"},
     )):  # fmt: skip
         await kv.demand("POST", f"key/{n}", body, headers=headers)
         answer = await kv.ask("GET", f"key/{n}", headers={"Accept-Encoding": "gzip", "Accept": "text/html"})

@@ -224,7 +224,8 @@ async def test_a_committed_version_refuses_all_writes_and_stays_as_it_is(kv: Pai
     await kv.commit()
     before, log = await kv.all(), await kv.log()
     for method, path, body in (
-        ("POST", "key/a", b"new"), ("POST", "key/b", b"new"), ("POST", "key/a", b"x" * 3_000_000), ("DELETE", "key/a", None),
+        ("POST", "key/a", b"new"), ("POST", "key/b", b"new"), ("POST", "key/a", b"x" * 3_000_000),
+        ("DELETE", "key/a", None),
         ("DELETE", "key/none", None), ("POST", "keyvalues", packed([("a", b"new")])), ("POST", "keyvalues", b""),
         ("POST", "keyvalues", b"no message"), ("POST", "tags", b"{}"), ("PUT", "key/a", b"new"),
     ):  # fmt: skip

@@ -22,8 +22,8 @@ class Column:
 
     def __init__(self, values: Iterable[Any]) -> None:
         sets: dict[Scalar, int] = {}
-        present, place = 0, 0
-        for value in values:
+        present = 0
+        for place, value in enumerate(values):
             if value is not msgspec.UNSET:
                 present |= 1 << place
                 if type(value) is list:
@@ -31,7 +31,6 @@ class Column:
                         _add(sets, item, place)
                 else:
                     _add(sets, value, place)
-            place += 1
         self._sets, self.present = sets, present
 
     def where(self, value: Scalar) -> int:

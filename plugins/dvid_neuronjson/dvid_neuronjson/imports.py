@@ -40,8 +40,8 @@ class ImportQuery(WriteQuery, frozen=True):
     format: Annotated[
         Format,
         About(
-            "`ndjson`: a JSON object in each line; `json`: a list of them; `csv`; `arrow`: an IPC stream or file;
-            `parquet`"
+            "`ndjson`: a JSON object in each line; `json`: a list of them; `csv`; "
+            "`arrow`: an IPC stream or file; `parquet`"
         ),
     ] = "ndjson"
     check: Annotated[bool, About("`true`: check everything, and write nothing")] = False

@@ -11,7 +11,7 @@ from dvid_core import JSON, About, BadRequest, Flag, NotFound, Reply, Request, V
 
 from .columns import places
 from .forms import FormQuery, Items, as_list, by_key
-from .keys import SCHEMA, Bound, Key, body_key
+from .keys import EDITOR_SCHEMAS, SCHEMA, Bound, Key, body_key
 from .messages import Keys, parse
 from .pace import Pace
 from .querying import Query, read_query
@@ -134,10 +134,7 @@ async def get_keyvalues(view: View, request: Request, query: FormAndShown) -> Re
         keys: Sequence[str | int] = parse(Keys, data).keys
     else:
         keys = parse_json(data, list[str | int] | None, "the list of keys") or []
-    wanted: list[tuple[str, int | str]] = []
-    for key in keys:
-        wanted.append((key, key) if key in ("schema", "schema_batch") else (str(key), body_key(key)))  # type:
-        ignore[arg-type]
+    wanted = [(str(key), body_key(key) if key not in EDITOR_SCHEMAS else str(key)) for key in keys]
     return await by_key(_wanted_items(view, wanted, query.selection()), form)
 
 
@@ -198,8 +195,8 @@ async def get_query(view: View, request: Request, query: QueryOptions) -> Reply:
     Numbers and texts are never equal. X_user and X_time can be asked for like any field. A query that names bodyid only
     is a lookup: the annotations come in the order asked.
 
-        GET /api/node/3f8c/neurons/query?fields=type      with the body {"type": "re/^KC", "status": ["Traced",
-        "Anchor"]} GET /api/node/3f8c/neurons/query?onlyid=true      with the body [{"group": 5}, {"group": "exists/0"}]
+        GET /api/node/3f8c/neurons/query?fields=type      with the body {"type": "re/^KC", "group": [1, 2]}
+        GET /api/node/3f8c/neurons/query?onlyid=true      with the body [{"group": 5}, {"group": "exists/0"}]
         GET /api/node/3f8c/neurons/query                  with the body {"bodyid": [24, 189323]}
     """
     asked = read_query(await request.read(QUERY_LIMIT))

@@ -165,6 +165,12 @@ ABOUT = {
     "json_schema": "the JSON schema that each object must satisfy as it is posted",
 }
 
+CHECKED = """\
+An object is checked as it is sent, not as it is merged: `required` holds for each post, and null must be allowed where a
+field may be removed. Texts of digits become integers where the schema wants integers. What is there already is not
+checked. Drafts 4 to 2020-12 by `$schema`; a schema refers to nothing outside itself, nor to itself in a circle. What is
+no valid schema is refused."""
+
 
 def schema_routes(name: str) -> tuple[Route, ...]:
     """The routes of one schema."""
@@ -189,12 +195,7 @@ def schema_routes(name: str) -> tuple[Route, ...]:
         await drop_schema(view, name)
         return EMPTY
 
-    posted = (
-        "An object is checked as it is sent, not as it is merged: `required` holds for each post, and null must be
-        allowed where a\n" "field may be removed. Texts of digits become integers where the schema wants integers. What
-        is there already is not checked.\n" "Drafts 4 to 2020-12 by `$schema`; the schema refers to nothing outside
-        itself, nor to itself in a circle." if is_checked else "Any text is taken."
-    )
+    posted = CHECKED if is_checked else "Any text is taken."
     _document(
         get_schema,
         f"The text of {about}, from this version or the nearest ancestor that has one; 404 without.",

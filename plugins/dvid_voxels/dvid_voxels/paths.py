@@ -114,4 +114,3 @@ def parse_blocks(text: str) -> list[Triple]:
         raise BadRequest("blocks: expected whole numbers x,y,z,x,y,z,..., three for each block")
     numbers = list(map(int, parts))
     return list(dict.fromkeys(zip(numbers[2::3], numbers[1::3], numbers[::3])))
-

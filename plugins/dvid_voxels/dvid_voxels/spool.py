@@ -113,7 +113,5 @@ class Spool:
         if width == wide:
             places = [(((z0 + z) * high + y0) * wide, voxels[z]) for z in range(depth)]
         else:
-            places = [
-                (((z0 + z) * high + y0 + y) * wide + x0, voxels[z, y]) for z in range(depth) for y in range(rows)
-            ]
+            places = [(((z0 + z) * high + y0 + y) * wide + x0, voxels[z, y]) for z in range(depth) for y in range(rows)]
         return [(start * self.item.itemsize, piece) for start, piece in places]

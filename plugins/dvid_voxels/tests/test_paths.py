@@ -23,7 +23,7 @@ def test_a_plane_has_three_spellings_in_any_case(text: str) -> None:
     assert parse_plane(text).axes == (0, 1)
 
 
-@pytest.mark.parametrize("text", ["", "arb", "2_1", "0_1_2_3", "yx", "0_0", "xyz", "٠_١"])
+@pytest.mark.parametrize("text", ["", "arb", "2_1", "0_1_2_3", "yx", "0_0", "xyz", "\u0660_\u0661"])
 def test_other_planes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         parse_plane(text)
@@ -34,13 +34,13 @@ def test_a_slice_is_a_box_one_voxel_thick() -> None:
     assert parse_plane("vol").box((4, 5, 6), (-1, 2, 3)) == Box((3, 2, -1), (6, 5, 4))
 
 
-@pytest.mark.parametrize("text", ["4_-1_2", "0_3", "a", "", "4__3", "1.5_2", " 4_3", "４_3", "1_000_", "9" * 11])
+@pytest.mark.parametrize("text", ["4_-1_2", "0_3", "a", "", "4__3", "1.5_2", " 4_3", "\uff14_3", "1_000_", "9" * 11])
 def test_sizes_are_positive_whole_numbers(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         parse_size(text)
 
 
-@pytest.mark.parametrize("text", ["1_2", "1_2_3_4", "nan_1_2", "inf_1_2", "1e999_0_0", "x_1_2", "١_1_2", "1_2_"])
+@pytest.mark.parametrize("text", ["1_2", "1_2_3_4", "nan_1_2", "inf_1_2", "1e999_0_0", "x_1_2", "\u0661_1_2", "1_2_"])
 def test_points_are_three_finite_numbers(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         parse_point(text)
@@ -52,7 +52,11 @@ def test_points_may_have_fractions_and_exponents() -> None:
 
 @pytest.mark.parametrize(
     ("size", "offset", "field"),
-    [((1, 2, 3), (0, 2**31 - 2, 0), "offset"), ((1, 0, 1), (0, 0, 0), "size"), ((1, 1, 1), (0, 0, -(2**31) - 1), "offset")],
+    [
+        ((1, 2, 3), (0, 2**31 - 2, 0), "offset"),
+        ((1, 0, 1), (0, 0, 0), "size"),
+        ((1, 1, 1), (0, 0, -(2**31) - 1), "offset"),
+    ],
 )
 def test_boxes_stay_within_32_bits(size: tuple[int, int, int], offset: tuple[int, int, int], field: str) -> None:
     with pytest.raises(BadRequest, match=field):

@@ -126,4 +126,7 @@ def missing_programs() -> str:
     """What to install before floods can run; empty when nothing is missing."""
     if shutil.which("wrk"):
         return ""
-    return "the program wrk is not on the PATH; it makes the small requests (Debian, Ubuntu: apt install wrk; macOS: brew install wrk)"
+    return (
+        "the program wrk, which makes the small requests, is not on the PATH: apt install wrk, brew install wrk, "
+        "or leave their rows out with --only"
+    )

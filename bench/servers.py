@@ -9,7 +9,7 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 ADMIN_TOKEN = os.environ.get("DVID_ADMIN_TOKEN", "secret")
 SECONDS = 300.0

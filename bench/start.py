@@ -20,7 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 OURS = f"{shlex.quote(sys.executable)} -m dvid_core serve --http 127.0.0.1:{{port}} --data {{folder}}"
 PATIENCE = 60.0

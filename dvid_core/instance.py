@@ -80,6 +80,7 @@ class Instance:
         self.has_large = False
         self.live_stages: set[int] = set()
         self.writing = 0
+        self._quiet: asyncio.Event | None = None
         self._opening = asyncio.Lock()
         self._wrote: dict[int, set[int]] = {}
         self._buried: set[int] = set()
@@ -205,6 +206,14 @@ class Instance:
             yield
         finally:
             self.writing -= 1
+            if not self.writing and self._quiet is not None:
+                self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Return when no write of data is under way; for an instance that is deleted, so that none begins."""
+        if self.writing:
+            self._quiet = asyncio.Event()
+            await self._quiet.wait()
 
     # -- which versions wrote what
 

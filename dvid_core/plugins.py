@@ -51,7 +51,8 @@ def load_plugins(extra: Iterable[Any] = ()) -> Plugins:
             manager.register(plugin)
         except Exception as err:
             failed[entry.name] = f"{type(err).__name__}: {err}"
-            log.exception("plug-in %s of %s could not be loaded; its datatypes are missing", entry.name, owner)
+            log.warning("plug-in %s of %s could not be loaded, its datatypes are missing: %s", entry.name, owner, err)
+            log.debug("why plug-in %s could not be loaded", entry.name, exc_info=True)
             continue
         owners[id(plugin)] = owner
     for plugin in extra:

@@ -347,8 +347,8 @@ class Repos:
     async def _remove(self, doomed: Doomed, instance: Instance | None) -> None:
         """Remove the data of a deleted instance; taken up again at the next start if it is interrupted."""
         try:
-            while instance is not None and instance.writing:
-                await asyncio.sleep(0.05)
+            if instance is not None:
+                await instance.quiet()
             store = self.server.stores.get(doomed.name)
             if store is None:
                 return

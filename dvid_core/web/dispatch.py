@@ -7,6 +7,7 @@ import logging
 import posixpath
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -277,7 +278,7 @@ class FileReply(Reply):
         self.path = path
 
 
-def error_reply(status: int, message: str, headers: dict[str, str] | None = None) -> Reply:
+def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
     """A sentence in plain text."""
     text = message.encode(errors="backslashreplace") + b"\n"
     return Reply(text, TEXT, status=status, headers={"X-Content-Type-Options": "nosniff", **(headers or {})})

@@ -35,7 +35,7 @@ def dvid() -> Iterator[Any]:
     """The module, whose connections are closed at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import dvid
+        import dvid  # type: ignore[import-untyped]
         from dvid import fetch
     before = dict(vars(fetch))
     yield dvid
@@ -146,7 +146,7 @@ async def test_rois_are_read_from_their_two_instances(server: RunningServer, dvi
     assert mesh.faces.tolist() == [[0, 1, 2]]
     # Without these instances dvidtools goes on to the ROI itself; what tells it is a 400.
     bare = await server.repo()
-    with pytest.raises(Exception, match="400.*/MB/roi"):
+    with pytest.raises(Exception, match=r"400.*/MB/roi"):
         await call(dvid.get_roi, "MB", node=bare)
 
 

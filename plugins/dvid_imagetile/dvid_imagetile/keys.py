@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dvid_voxels.paths import Plane
-
 from dvid_core import U8, ZYX, KeyClass
+from dvid_voxels.paths import Plane
 
 TILE = KeyClass(1, "tile", U8, U8, ZYX)
 """Number of the plane, level, and the coordinates of the tile, of which the one along the normal is a voxel's."""

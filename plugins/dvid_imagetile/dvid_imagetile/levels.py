@@ -1,4 +1,4 @@
-"""`Levels`: the scales of an instance, each with its resolution and the size of its tiles; order x, y, z as on the wire."""
+"""`Levels`: the scales of an instance, their resolutions and tile sizes; the order is x, y, z as on the wire."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from dvid_core import BadRequest
 from dvid_voxels.extents import number
 from dvid_voxels.geometry import Box
 from dvid_voxels.settings import Lengths, Point
-
-from dvid_core import BadRequest
 
 TILE = 512
 """Pixels a side of tiles whose size nobody gave; also the unit of MinTileCoord and MaxTileCoord."""
@@ -52,7 +51,9 @@ def checked_levels(given: Mapping[str, Level]) -> Levels:
         raise BadRequest("Levels: at least level 0 must be given")
     for name in given:
         if not re.fullmatch("0|[1-9][0-9]{0,3}", name, re.ASCII) or int(name) >= min(len(given), MOST):
-            raise BadRequest(f"Levels: expected the numbers 0 to {len(given) - 1} for {len(given)} levels, got {name[:20]!r}")
+            raise BadRequest(
+                f"Levels: expected the numbers 0 to {len(given) - 1} for {len(given)} levels, got {name[:20]!r}"
+            )
     levels = tuple(given[str(n)] for n in range(len(given)))
     for n in range(1, len(levels)):
         magnification(levels, n)
@@ -65,7 +66,9 @@ def magnification(levels: Sequence[Level], n: int) -> Three:
     ratios = [b / a for a, b in zip(fine, coarse)]
     x, y, z = (round(r) for r in ratios)
     if not all(1 <= m <= WIDEST and abs(r - m) < 0.001 * m for r, m in zip(ratios, (x, y, z))):
-        raise BadRequest(f"Levels: the resolution of level {n}, {list(coarse)}, is no multiple of that before, {list(fine)}")
+        raise BadRequest(
+            f"Levels: the resolution of level {n}, {list(coarse)}, is no multiple of that before, {list(fine)}"
+        )
     return x, y, z
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
+import dvid_core
 import msgspec
-from dvid_voxels.images import Format
-from dvid_voxels.settings import Point, with_lists
+from dvid_core import About, BadRequest, Settings
+from dvid_voxels.settings import Point
 
-from dvid_core import BadRequest, Compression, Settings
+from dvid_voxels import images
 
-from .levels import Level, Levels, Metadata, checked_levels
+from .levels import Level, Metadata, checked_levels
 
 ENCODINGS = ("lz4", "png", "jpg")
 """The values of Format; their places are what info shows as Encoding."""
@@ -19,29 +20,33 @@ ENCODINGS = ("lz4", "png", "jpg")
 class TileSettings(Settings, frozen=True, kw_only=True):
     """What an imagetile can be told when it is made."""
 
-    Format: str = "png"
-    Source: str = ""
-    Placeholder: bool = False
-    Compression: str = ""
-    """As it was given; it can only be what Format implies."""
-    MinTileCoord: Point = (0, 0, 0)
-    MaxTileCoord: Point = (0, 0, 0)
-    Levels: dict[str, Level] = {}
+    Format: Annotated[str, About("png, jpg or lz4: how generated tiles are kept; jpg loses detail, lz4 is as png")] = (
+        "png"
+    )
+    Source: Annotated[
+        str, About("the image instance that tiles are made of, and that raw takes its pixels' kind from")
+    ] = ""
+    Placeholder: Annotated[bool, About("true: raw and isotropic say where no tile is, else it is black there")] = False
+    Compression: Annotated[str, About("can only be what Format implies: lz4 of lz4, else none")] = ""
+    MinTileCoord: Annotated[Point, About("as POST metadata sets it")] = (0, 0, 0)
+    MaxTileCoord: Annotated[Point, About("as POST metadata sets it")] = (0, 0, 0)
+    Levels: Annotated[dict[str, Level] | None, About("as POST metadata sets it")] = None
 
     @property
-    def levels(self) -> Levels:
+    def levels(self) -> tuple[Level, ...]:
         """The levels in order; none before they are set."""
-        return tuple(self.Levels[str(n)] for n in range(len(self.Levels)))
+        given = self.Levels or {}
+        return tuple(given[str(n)] for n in range(len(given)))
 
     @property
-    def kept(self) -> Format:
+    def kept(self) -> images.Format:
         """How generated tiles are stored, and the type with which all are sent: `lz4` means without loss, so PNG."""
-        return Format("jpeg") if self.Format == "jpg" else Format("png")
+        return images.Format("jpeg" if self.Format == "jpg" else "png")
 
     @property
-    def compression(self) -> Compression:
+    def compression(self) -> dvid_core.Compression:
         """What info shows."""
-        return Compression("lz4" if self.Format == "lz4" else "none")
+        return dvid_core.Compression("lz4" if self.Format == "lz4" else "none")
 
     def described(self, metadata: Metadata) -> TileSettings:
         """The same with other metadata.  Raises `BadRequest`."""
@@ -57,13 +62,8 @@ def checked(settings: TileSettings) -> TileSettings:
     if form not in ENCODINGS:
         raise BadRequest(f"Format: expected lz4, png or jpg, got {settings.Format[:40]!r}")
     settings = msgspec.structs.replace(settings, Format=form)
-    if settings.Compression and Compression.read(settings.Compression) != settings.compression:
+    if settings.Compression and dvid_core.Compression.read(settings.Compression) != settings.compression:
         raise BadRequest(f"Compression: Format {form} implies {settings.compression.codec}; leave it out")
-    if settings.Levels:
+    if settings.Levels is not None:
         checked_levels(settings.Levels)
     return settings
-
-
-def loose(raw: dict[str, Any]) -> dict[str, Any]:
-    """Settings from the wire or as they are stored, for `read_settings`."""
-    return with_lists(raw)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import msgspec
+from dvid_core import BadRequest, View
 from dvid_voxels.images import Picture
 from dvid_voxels.paths import Plane
 from dvid_voxels.pipeline import spread
-
-from dvid_core import BadRequest, View
 
 from .keys import tile_key
 from .levels import Level, Three
@@ -18,6 +16,9 @@ from .pictures import decoded, paste, placeholder
 
 MOST = 4096
 """Tiles that one picture is made of."""
+
+LARGEST = 64 << 20
+"""Bytes of a stored tile, and pixels of a text, that are worth the memory."""
 
 WIDTH = 4
 """Tiles that are decoded at a time."""
@@ -69,9 +70,9 @@ class Stitched(msgspec.Struct, frozen=True):
         wide, high = self.tile
         left, top = x * wide - self.offset[across], y * high - self.offset[down]
         value = await self.view.open(tile_key(self.plane, 0, (at[0], at[1], at[2])))
-        if value is not None and value.size:
+        if value is not None and 0 < value.size <= LARGEST:
             await self.view.run(_paste_tile, out, await value.read(), wide, high, left, top)
-        elif self.texts:
+        elif self.texts and wide * high <= LARGEST:
             text = f"no tile {self.plane.name} {at[0]}_{at[1]}_{at[2]}"
             await self.view.run(_paste_text, out, text, wide, high, left, top)
 
@@ -83,8 +84,4 @@ def _paste_tile(out: Picture, data: bytes, width: int, height: int, left: int, t
 
 
 def _paste_text(out: Picture, text: str, width: int, height: int, left: int, top: int) -> None:
-    # Of a huge tile only the part that shows is drawn.
-    shown = math.inf if left >= 0 and top >= 0 else 0
-    wide = min(width, out.shape[1] - left) if shown else width
-    high = min(height, out.shape[0] - top) if shown else height
-    paste(out, placeholder(out, int(wide), int(high), text), left, top)
+    paste(out, placeholder(out, width, height, text), left, top)

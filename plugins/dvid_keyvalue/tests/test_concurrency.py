@@ -126,6 +126,7 @@ async def test_after_a_commit_no_write_is_seen_that_was_not_acknowledged_before(
     kv: Pairs, server: RunningServer
 ) -> None:
     acknowledged: set[str] = set()
+    many = asyncio.Event()
     refused = 0
 
     async def write(client: int) -> None:
@@ -137,10 +138,11 @@ async def test_after_a_commit_no_write_is_seen_that_was_not_acknowledged_before(
                 refused += 1
                 return
             acknowledged.add(key)
+            if len(acknowledged) == 100:
+                many.set()
 
     writers = [asyncio.create_task(write(client)) for client in range(CLIENTS)]
-    while len(acknowledged) < 100:
-        await asyncio.sleep(0.001)
+    await many.wait()
     await kv.commit()
     keys = await kv.keys()
     await asyncio.gather(*writers)

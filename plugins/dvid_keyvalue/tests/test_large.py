@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import TypeVar
 
-import aiohttp
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 from yarl import URL

@@ -35,11 +35,16 @@ def reset(wire: Wire) -> None:
     wire._writer.transport.abort()
 
 
+async def idle(server: RunningServer) -> None:
+    """Return when no request is being answered."""
+    async with asyncio.timeout(10):
+        while server.server.traffic.active:  # noqa: ASYNC110 - a plain counter
+            await asyncio.sleep(0.001)
+
+
 async def still_there(kv: Pairs, server: RunningServer) -> None:
     """The old value, and no trace of another."""
-    async with asyncio.timeout(10):
-        while server.server.traffic.active:
-            await asyncio.sleep(0.01)
+    await idle(server)
     assert await kv.all() == {"k": OLD}
     assert len(await kv.log()) == 1
     instance = server.server.repos.find(kv.uuid)[0].instance(kv.name)
@@ -165,9 +170,7 @@ async def test_whoever_leaves_behind_the_last_byte_finds_the_old_or_the_new_valu
             await wire.send(head(kv, f"Content-Length: {size}") + value)
             await asyncio.sleep(chance.random() * 0.004)
             reset(wire)
-        async with asyncio.timeout(10):
-            while server.server.traffic.active:
-                await asyncio.sleep(0.001)
+        await idle(server)
         found = await kv.get("k")
         assert found in (before, value), n
         before = found or b""

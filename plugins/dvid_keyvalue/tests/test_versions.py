@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
+import aiohttp
 import pytest
 
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.versions import Versions
 
-from .pairs import Pairs, new_pairs, packed, packed_keys, quoted, unpacked
+from .pairs import Pairs, new_pairs, packed, packed_keys, quoted
 
 LARGE = 70_000
 KEYS = ("a", "a\x00", "b", "c/d", "é", "z")
@@ -191,8 +192,7 @@ async def test_a_conflict_is_an_error_wherever_its_value_is_asked_for(kv: Pairs)
         part = [{"key": key, "byte_start": 0, "byte_end": 0}]
         assert (await merged.ask("GET", "keyvalues?tar=true", json=part)).status == 409
     assert await merged.values(["a", "z", "none"]) == [("a", b"1"), ("z", b"2"), ("none", b"")]
-    assert await merged.range_values("l", "z") if False else True
-    assert unpacked(await merged.demand("GET", "keyrangevalues/m/z")) == [("z", b"2")]
+    assert await merged.range_values("m", "z") == [("z", b"2")]
 
 
 async def test_a_write_or_a_deletion_decides_a_conflict_in_all_readers(kv: Pairs) -> None:
@@ -211,12 +211,9 @@ async def test_a_conflict_far_behind_never_looks_like_a_whole_reply(kv: Pairs) -
     for form in ("", "?json=true", "?tar=true"):
         try:
             answer = await merged.ask("GET", f"keyrangevalues/a/z{form}")
-        except Exception as error:  # the connection was cut
-            assert (
-                "payload" in str(error).lower() or "closed" in str(error).lower() or "disconnect" in str(error).lower()
-            )
-        else:
-            assert answer.status == 409
+        except aiohttp.ClientError:  # the connection was cut
+            continue
+        assert answer.status == 409
 
 
 async def test_a_committed_version_refuses_all_writes_and_stays_as_it_is(kv: Pairs) -> None:

@@ -20,8 +20,7 @@ class Roi(Instance):
     """A region of interest, per version: a set of blocks of voxel space.
 
     The region is written and read as spans [z, y, x0, x1] in block coordinates, x1 inside. Block b covers the voxels
-    b * size to (b + 1) * size - 1 along each axis; coordinates may be negative. The size of the blocks is set when the
-    instance is made, as text in the order x, y, z, `"BlockSize": "64,64,64"`; without it blocks have 32 voxels a side.
+    b * size to (b + 1) * size - 1 along each axis; coordinates may be negative.
 
     Other types take the name of an roi where they offer the option `roi=`: image and label volumes show and write only
     the blocks inside, annotations give the elements inside, labelsz counts those.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from dvid_core import Settings
+from dvid_core import About, Settings
 from dvid_voxels.geometry import Triple
 
 WIDEST = 65_536
@@ -14,8 +15,8 @@ WIDEST = 65_536
 class RoiSettings(Settings, frozen=True, kw_only=True):
     """What an roi can be told when it is made."""
 
-    BlockSize: str = "32,32,32"
-    """Voxels along x, y, z of a block; a text, as clients have to write it."""
+    # A text and no numbers: clients have to write it so, and numbers and lists are refused.
+    BlockSize: Annotated[str, About("voxels along x,y,z of a block, written as text")] = "32,32,32"
 
     def __post_init__(self) -> None:
         parts = [p.strip() for p in self.BlockSize.split(",")]

@@ -12,9 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
-
 from dvid_core import BadRequest, Request, View
+from numpy.typing import NDArray
 
 PIECE = 256 << 10
 """Bytes that are decoded at a time: the decoder holds the GIL for about 3 ms of them."""

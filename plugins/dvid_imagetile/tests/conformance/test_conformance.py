@@ -1,0 +1,44 @@
+"""What the reference server answered, asked again."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dvid_core.plugins import load_plugins
+from dvid_core.testing.fixtures import RunningServer
+from dvid_core.testing.meaning import DECODERS
+from dvid_core.testing.replay import Case, find_cases, replay, typenames
+from PIL import Image
+
+import dvid_imageblk
+import dvid_imagetile
+
+CASES = find_cases(Path(__file__).parent / "cases")
+INSTALLED = load_plugins([dvid_imageblk, dvid_imagetile]).datatypes.keys()
+STEPS = 187
+
+
+def picture(data: bytes, _: Any) -> Any:
+    """The pixels of an image."""
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def marked(case: Case) -> Any:
+    """The case as a parameter; one that needs datatypes which are not installed is expected to fail."""
+    missing = ", ".join(sorted(typenames(case) - INSTALLED))
+    marks = [pytest.mark.xfail(strict=True, reason=f"not installed: {missing}")] if missing else []
+    return pytest.param(case, id=case.name, marks=marks)
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
+async def test_a_recorded_case_is_answered_as_by_the_reference(case: Case, server: RunningServer) -> None:
+    assert await replay(case, server.url, {**DECODERS, "image": picture}) == []
+
+
+def test_all_recorded_cases_are_here_with_all_their_steps() -> None:
+    assert len(CASES) == 8
+    assert sum(len(case.steps) for case in CASES) == STEPS

@@ -69,6 +69,8 @@ class Flood:
         slow = re.search(r"99%\s+(\S+)", text)
         if rate is None or slow is None:
             raise Failed(f"wrk: {done.stderr.strip()[:200] or text[:200]}")
+        if not float(rate[1]):
+            raise Failed("wrk: no request was answered")
         return Done(float(rate[1]) * self.seconds, self.seconds, f"p99 {slow[1]}")
 
     def _script(self, place: str, repetition: int) -> str:

@@ -36,9 +36,9 @@ ROWS = (
     Row("versions/get-100-deep", "values that a far ancestor wrote", deep,
         Flood("GET", "{place}/key/a{n}", numbers=KEYS, digits=5)),
     Row("versions/keyrange-100-deep", "all keys, of a hundred versions", deep,
-        Calls(lambda place, _: [("GET", f"{place}/keyrange/a/z", None)] * 40)),
+        Calls(lambda place, _: [("GET", f"{place}/keyrange/a/z", None)] * 200)),
     Row("versions/get-rewritten-100-times", "values that each of a hundred versions wrote", rewritten,
         Flood("GET", "{place}/key/a{n}", numbers=20, digits=5)),
     Row("versions/keyrangevalues-rewritten-100-times", "the newest of a hundred values of each key", rewritten,
-        Calls(lambda place, _: [("GET", f"{place}/keyrangevalues/a/z", None)] * 40)),
+        Calls(lambda place, _: [("GET", f"{place}/keyrangevalues/a/z", None)] * 200)),
 )  # fmt: skip

@@ -100,6 +100,10 @@ class Instance:
             raise BadRequest(f"Compression: jpeg is for images, not for a {cls.typename}")
         return wanted
 
+    @classmethod
+    def admit(cls, server: Server, settings: _settings.Settings) -> None:
+        """Raise `BadRequest` when a new instance with these settings does not fit this server."""
+
     async def open(self) -> None:
         """On first use: rebuild in-memory state."""
 

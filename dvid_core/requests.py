@@ -126,10 +126,14 @@ def parse_json(data: bytes, kind: Any = Any, what: str = "the body") -> Any:
         raise BadRequest(f"{what} is no JSON as expected here: {err}") from None
 
 
+Piece = bytes | memoryview
+"""A part of a streamed reply."""
+
+
 class Reply:
     """What is sent back: bytes, or a stream of them with its length when it is known.
 
-    A stream yields `bytes`; its first item is asked for before the head is sent, so an error raised until then
+    A stream yields `bytes` or memory views of them; its first item is asked for before the head is sent, so an error raised until then
     becomes a proper error reply; later ones cut the connection.
     """
 
@@ -142,7 +146,7 @@ class Reply:
         *,
         status: int = 200,
         headers: dict[str, str] | None = None,
-        stream: AsyncIterator[bytes] | None = None,
+        stream: AsyncIterator[Piece] | None = None,
         length: int | None = None,
     ) -> None:
         self.body, self.content_type, self.status, self.headers = body, content_type, status, headers

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import secrets
 import socket
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -170,6 +172,19 @@ class Server:
                 f"{alias!r}; moving data is up to you"
             )
         return self.stores[alias]
+
+    @functools.cached_property
+    def spool_dir(self) -> Path | None:
+        """Where bodies wait that are only known to be good at their end, as unnamed files; None: the system's place.
+
+        It is beside the data, because the system's place for temporary files is often kept in memory.
+        """
+        place = Path(self.meta.place)
+        if self.meta.place == "memory" or not place.is_dir():
+            return None
+        spool = place / "spool"
+        spool.mkdir(exist_ok=True)
+        return spool
 
     # -- state that requests change
 

@@ -54,7 +54,7 @@ def _read(kind: Any, value: Any, name: str) -> Any:
     if origin is tuple:
         kinds = typing.get_args(kind)
         parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list) or (kinds[-1] is not Ellipsis and len(parts) != len(kinds)):
+        if not isinstance(parts, list | tuple) or (kinds[-1] is not Ellipsis and len(parts) != len(kinds)):
             raise BadRequest(f"{name}: expected {len(kinds)} values separated by commas, got {_short(value)}")
         return tuple(_read(kinds[0], p.strip() if isinstance(p, str) else p, name) for p in parts)
     if kind is bool:

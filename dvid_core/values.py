@@ -45,15 +45,14 @@ def manifest_id(raw: bytes | None) -> int | None:
 class Value:
     """A value as it was found: its size is known, its bytes are read when asked for."""
 
-    __slots__ = ("_data", "_id", "_instance", "_store", "size")
+    __slots__ = ("_id", "_instance", "_raw", "_store", "size")
 
     def __init__(self, raw: bytes, store: Store, instance: int) -> None:
-        self._store, self._instance = store, instance
+        self._raw, self._store, self._instance = raw, store, instance
         if raw[0] == 0:
-            self._data: bytes | None = raw[1:]
-            self._id, self.size = 0, len(raw) - 1
+            self._id: int | None = None
+            self.size = len(raw) - 1
         elif raw[0] == 1:
-            self._data = None
             self._id, self.size = int.from_bytes(raw[1:9], "big"), int.from_bytes(raw[9:17], "big")
         else:
             raise ValueError(f"stored value with unknown codec {raw[0]}")
@@ -61,20 +60,25 @@ class Value:
     @property
     def inline(self) -> bytes | None:
         """The payload when it is at hand without a further read."""
-        return self._data
+        return self._raw[1:] if self._id is None else None
+
+    @property
+    def memory(self) -> memoryview | None:
+        """The same as `inline` without a copy."""
+        return memoryview(self._raw)[1:] if self._id is None else None
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """The bytes start <= i < stop; 0 <= start <= stop <= size."""
-        if self._data is not None:
-            return self._data[start:stop]
+        if self._id is None:
+            return self._raw[1 + start : None if stop is None else 1 + stop]
         return b"".join([c async for c in self.chunks(start, stop)])
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The same bytes in pieces of at most 1 MiB; only a few of them are in memory at a time."""
         stop = self.size if stop is None else stop
-        if self._data is not None:
+        if self._id is None:
             if stop > start:
-                yield self._data[start:stop]
+                yield self._raw[1 + start : 1 + stop]
             return
         at = start
         while at < stop:

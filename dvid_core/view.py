@@ -193,8 +193,8 @@ class View:
                 if found:
                     yield found
             return
-        async for page in self._scan_raw(start, stop, "heads", reverse):
-            yield [t for t, _ in page]
+        async for seen in self._scan_raw(start, stop, "heads", reverse):
+            yield [t for t, _ in seen]
 
     def _alone(self, klass: int) -> bool:
         """Whether one version wrote all there is of a class, and it is seen from here."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from multidict import CIMultiDict
 
-from ..requests import Reply
+from ..requests import Piece, Reply
 from .bodies import expects_continue
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str])
     return response
 
 
-async def _beginning(stream: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+async def _beginning(stream: AsyncIterator[Piece]) -> tuple[bytes, bool]:
     """The first pieces, and whether they are all: a short stream goes out as one reply."""
     pieces, size = [], 0
     async for piece in stream:
@@ -84,7 +84,7 @@ async def _beginning(stream: AsyncIterator[bytes]) -> tuple[bytes, bool]:
     return b"".join(pieces), True
 
 
-async def _pump(response: web.StreamResponse, first: bytes, stream: AsyncIterator[bytes]) -> None:
+async def _pump(response: web.StreamResponse, first: Piece, stream: AsyncIterator[Piece]) -> None:
     if first:
         await _write(response, first)
     async for piece in stream:
@@ -92,7 +92,7 @@ async def _pump(response: web.StreamResponse, first: bytes, stream: AsyncIterato
     await response.write_eof()
 
 
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
+async def _write(response: web.StreamResponse, piece: Piece) -> None:
     async with asyncio.timeout(PATIENCE):
         await response.write(piece)
 

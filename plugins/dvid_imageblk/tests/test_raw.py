@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from dvid_core import Mutation, View
@@ -259,3 +260,28 @@ async def test_throttled_requests_are_told_to_come_again(gray: Images, server: R
 async def test_options_that_nobody_knows_are_ignored(server: Api, gray: Images) -> None:
     await gray.put((0, 0, 0), noise((4, 8, 16)), "?u=me&app=neuclease&mutate=true&nosuch=1")
     assert (await gray.get((0, 0, 0), (4, 8, 16), "?u=me&scale=7&attenuation=x") == noise((4, 8, 16))).all()
+
+
+async def test_blocks_of_one_voxel_and_thin_boxes(server: RunningServer) -> None:
+    images = await new_images(server, block="1,1,1")
+    voxels = noise((16, 12, 14))
+    await images.put((-3, -5, 2), voxels)
+    assert (await images.get((-3, -5, 2), (16, 12, 14)) == voxels).all()
+    thin = await new_images(server, "uint16blk")
+    column = noise((5000, 2, 3), "<u2")
+    await thin.put((-7, 5, 15), column, "?unaligned=true")
+    assert (await thin.get((-7, 5, 15), (5000, 2, 3)) == column).all()
+
+
+async def test_a_claim_of_gigabytes_takes_no_memory(gray: Images, server: RunningServer) -> None:
+    """Blocks of one voxel make the most layers of a claimed length."""
+    images = await new_images(server, block="1,1,1")
+    path = f"{images.place}/raw/0_1_2/1_1_2000000000/0_0_0"
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    before = psutil.Process().memory_info().rss
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000000\r\n\r\n".encode() + b"\x01" * 1000)
+    await writer.drain()
+    assert (await gray.get((0, 0, 0), (4, 8, 16))).shape == (4, 8, 16)
+    assert psutil.Process().memory_info().rss - before < 64 << 20
+    writer.close()
+    await writer.wait_closed()

@@ -19,7 +19,8 @@ from .settings import ENCODINGS, TileSettings, checked
 class ImageTile(Instance):
     """Precomputed 2-d tiles of an image volume in the planes xy, xz and yz, at several scales, per version.
 
-    Tiles are posted by clients, or generated from a volume of this repo (see generate). The levels (their resolutions and tile sizes) have no versions: POST metadata sets them for all.
+    Tiles are posted by clients, or generated from a volume of this repo (see generate). The
+    levels, that is their resolutions and tile sizes, have no versions: POST metadata sets them for all.
     """
 
     typename = "imagetile"

@@ -67,6 +67,18 @@ def placeholder(sample: Picture, width: int, height: int, text: str) -> Picture:
     return gray if sample.ndim == 2 else np.repeat(gray[:, :, None], 4, axis=2)
 
 
+def merged(picture: Picture, wide: int, high: int) -> Picture:
+    """A smaller picture, each pixel the mean of wide x high ones, rounded down; both divide its size."""
+    kind = np.uint32 if picture.dtype.itemsize == 1 else np.uint64
+    total: Any = None
+    for y in range(high):
+        for x in range(wide):
+            part = picture[y::high, x::wide]
+            total = part.astype(kind) if total is None else np.add(total, part, out=total)
+    means: Picture = (total // kind(wide * high)).astype(picture.dtype)
+    return means
+
+
 def resized(picture: Picture, width: int, height: int) -> Picture:
     """The picture with another size, each pixel the mean of what it covers, rounded down."""
     return area_mean(area_mean(picture, 1, width), 0, height)
@@ -75,8 +87,3 @@ def resized(picture: Picture, width: int, height: int) -> Picture:
 def finished(picture: Picture, size: tuple[int, int] | None, form: Format) -> bytes:
     """The picture as it is sent, with another size (w, h) if one is given."""
     return encode(picture if size is None else resized(picture, *size), form)
-
-
-def kind_of(picture: Picture) -> Any:
-    """What of a picture `empty_like` and `decoded` look at: a picture of one pixel."""
-    return picture[:1, :1]

@@ -17,7 +17,7 @@ from dvid_voxels.paths import Plane
 from dvid_voxels.peers import Voxels
 
 from .levels import Levels, Three, magnification
-from .pictures import empty_like, paste, resized
+from .pictures import empty_like, merged, paste
 
 Keep: TypeAlias = Callable[[int, Three, Picture], Awaitable[None]]
 """Takes a finished tile: its level, its coordinates x, y, z as in its key, and the picture."""
@@ -118,4 +118,4 @@ class Pyramid(msgspec.Struct, frozen=True):
                 if out is None:
                     out = empty_like(part, below.tile[0] * step.children[0], below.tile[1] * step.children[1])
                 paste(out, part, column * below.tile[0], row * below.tile[1])
-        return None if out is None else await self.view.run(resized, out, *step.tile)
+        return None if out is None else await self.view.run(merged, out, *step.merges)

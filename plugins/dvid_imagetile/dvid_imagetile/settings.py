@@ -20,12 +20,8 @@ ENCODINGS = ("lz4", "png", "jpg")
 class TileSettings(Settings, frozen=True, kw_only=True):
     """What an imagetile can be told when it is made."""
 
-    Format: Annotated[str, About("png, jpg or lz4: how generated tiles are kept; jpg loses detail, lz4 is as png")] = (
-        "png"
-    )
-    Source: Annotated[
-        str, About("the image instance that tiles are made of, and that raw takes its pixels' kind from")
-    ] = ""
+    Format: Annotated[str, About("png, jpg (loses detail) or lz4 (as png): how tiles are kept")] = "png"
+    Source: Annotated[str, About("name of the image instance that tiles are made of")] = ""
     Placeholder: Annotated[bool, About("true: raw and isotropic say where no tile is, else it is black there")] = False
     Compression: Annotated[str, About("can only be what Format implies: lz4 of lz4, else none")] = ""
     MinTileCoord: Annotated[Point, About("as POST metadata sets it")] = (0, 0, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -39,10 +39,10 @@ def undisputed(view: View, tkey: bytes, found: Value | Disputed | None) -> Value
 def reply(items: Items, form: Form, *, distinct: bool = False) -> Reply:
     """The reply in the given form; `distinct` when no key can come twice."""
     if form == "json":
-        return Reply(content_type=JSON, stream=_gathered(_json(items, None if distinct else set())))
+        return Reply(content_type=JSON, stream=_stream(items, Json(distinct)))
     if form == "tar":
-        return Reply(content_type="application/tar", stream=_gathered(_tar(items)))
-    return Reply(content_type=OCTETS, stream=_gathered(_protobuf(items)))
+        return Reply(content_type="application/tar", stream=_stream(items, Tar()))
+    return Reply(content_type=OCTETS, stream=_stream(items, Protobuf()))
 
 
 def _span(value: Value | None, part: Part) -> tuple[int, int]:
@@ -51,64 +51,98 @@ def _span(value: Value | None, part: Part) -> tuple[int, int]:
     return part if part is not None else (0, value.size)
 
 
-async def _content(value: Value | None, start: int, stop: int) -> AsyncIterator[bytes]:
-    if value is not None and stop > start:
-        async for piece in value.chunks(start, stop):
-            yield piece
-
-
-async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    held: list[bytes] = []
-    size = 0
-    async for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= GATHER:
-            yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
-
-
-async def _protobuf(items: Items) -> AsyncIterator[bytes]:
+async def _stream(items: Items, frame: Frame) -> AsyncIterator[bytes]:
+    held, size = [frame.start], 0
     async for page in items:
         for key, value, part in page:
-            start, stop = _span(value, part)
-            yield entry_head(key, stop - start)
-            if value is not None and (data := value.inline) is not None:
-                yield data[start:stop]
-            else:
-                async for piece in _content(value, start, stop):
-                    yield piece
+            data = b"" if value is None else value.inline if part is None else _part(value, part)
+            if data is not None:
+                if (head := frame.head(key, len(data))) is not None:
+                    held += (head, data, frame.tail(len(data)))
+                    size += len(head) + len(data)
+            elif value is not None:
+                start, stop = _span(value, part)
+                if (head := frame.head(key, stop - start)) is not None:
+                    held.append(head)
+                    async for piece in value.chunks(start, stop):
+                        held.append(piece)
+                        size += len(piece)
+                        if size >= GATHER:
+                            yield b"".join(held)
+                            held, size = [], 0
+                    held.append(frame.tail(stop - start))
+            if size >= GATHER:
+                yield b"".join(held)
+                held, size = [], 0
+    held.append(frame.end)
+    if rest := b"".join(held):
+        yield rest
 
 
-async def _json(items: Items, seen: set[str] | None) -> AsyncIterator[bytes]:
-    sign = b"{"
-    async for page in items:
-        for key, value, part in page:
-            if seen is not None:
-                if key in seen:
-                    continue
-                seen.add(key)
-            yield sign + msgspec.json.encode(key) + b":"
-            sign = b","
-            start, stop = _span(value, part)
-            if stop == start:
-                yield b"{}"
-            async for piece in _content(value, start, stop):
-                yield piece
-    yield b"}" if sign == b"," else b"{}"
+def _part(value: Value, part: tuple[int, int]) -> bytes | None:
+    """A part of a value whose bytes are at hand."""
+    data = value.inline
+    return None if data is None else data[part[0] : part[1]]
 
 
-async def _tar(items: Items) -> AsyncIterator[bytes]:
-    async for page in items:
-        for key, value, part in page:
-            start, stop = _span(value, part)
-            yield tar_head(key, stop - start)
-            async for piece in _content(value, start, stop):
-                yield piece
-            yield b"\x00" * (-(stop - start) % tarfile.BLOCKSIZE)
-    yield b"\x00" * (2 * tarfile.BLOCKSIZE)
+class Frame(Protocol):
+    """What stands around the values."""
+
+    start: bytes
+    end: bytes
+
+    def head(self, key: str, size: int) -> bytes | None:
+        """What comes before a value of this size; None to leave it out."""
+        ...
+
+    def tail(self, size: int) -> bytes:
+        """What comes behind it."""
+        ...
+
+
+class Protobuf:
+    """A KeyValues message."""
+
+    start = end = b""
+
+    def head(self, key: str, size: int) -> bytes:
+        return entry_head(key, size)
+
+    def tail(self, size: int) -> bytes:
+        return b""
+
+
+class Json:
+    """An object with each key once, the values as they are stored, {} for those without bytes."""
+
+    start, end = b"{", b"}"
+
+    def __init__(self, distinct: bool) -> None:
+        self._seen: set[str] | None = None if distinct else set()
+        self._sign = b""
+
+    def head(self, key: str, size: int) -> bytes | None:
+        if self._seen is not None:
+            if key in self._seen:
+                return None
+            self._seen.add(key)
+        sign, self._sign = self._sign, b","
+        return b"%b%b:" % (sign, msgspec.json.encode(key))
+
+    def tail(self, size: int) -> bytes:
+        return b"" if size else b"{}"
+
+
+class Tar:
+    """A file for each key, named by it."""
+
+    start, end = b"", b"\x00" * (2 * tarfile.BLOCKSIZE)
+
+    def head(self, key: str, size: int) -> bytes:
+        return tar_head(key, size)
+
+    def tail(self, size: int) -> bytes:
+        return b"\x00" * (-size % tarfile.BLOCKSIZE)
 
 
 def _tar_info(name: str, size: int) -> tarfile.TarInfo:

@@ -55,13 +55,15 @@ def parse(kind: Any, data: bytes) -> Any:
         raise BadRequest(f"the body is no protobuf {kind.DESCRIPTOR.name}: {err}") from None
 
 
+_ONE_BYTE = [bytes([n]) for n in range(128)]
+
+
 def _varint(n: int) -> bytes:
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
+    if n < 128:
+        return _ONE_BYTE[n]
+    if n < 1 << 14:
+        return bytes((n & 127 | 128, n >> 7))
+    return bytes((n & 127 | 128,)) + _varint(n >> 7)
 
 
 def entry_head(key: str, size: int) -> bytes:
@@ -69,8 +71,10 @@ def entry_head(key: str, size: int) -> bytes:
 
     Messages of one type may be concatenated, which makes a list of entries a stream of them.
     """
-    name = key.encode()
-    inner = b"\x0a" + _varint(len(name)) + name
+    name, length = key.encode(), _varint(size)
+    if size and len(name) < 128:
+        return b"\x0a%b\x0a%c%b\x12%b" % (_varint(3 + len(name) + len(length) + size), len(name), name, length)
+    inner = b"\x0a%b%b" % (_varint(len(name)), name)
     if size:
-        inner += b"\x12" + _varint(size)
-    return b"\x0a" + _varint(len(inner) + size) + inner
+        inner += b"\x12" + length
+    return b"\x0a%b%b" % (_varint(len(inner) + size), inner)

@@ -16,7 +16,7 @@ from dvid_core import View
 from .arrow_rows import AS_JSON, arrow
 from .pace import Pace
 from .pages import Page
-from .selection import Selection
+from .selection import PORTION, Selection
 from .values import encode
 
 if TYPE_CHECKING:
@@ -111,13 +111,14 @@ async def tables(
     kinds: dict[str, Kinds] = {"bodyid": Kinds()}
     kinds["bodyid"].see(2**64 - 1)
     pace = Pace()
-    async for page in source():
-        for found in _shown(page, selection):
-            for name, value in found.items():
-                if name not in kinds:
-                    kinds[name] = Kinds()
-                kinds[name].see(value)
-        await pace.step()
+    async for whole in source():
+        for page in whole.portions(PORTION):
+            for found in _shown(page, selection):
+                for name, value in found.items():
+                    if name not in kinds:
+                        kinds[name] = Kinds()
+                    kinds[name].see(value)
+            await pace.step()
     names = ["bodyid", *sorted(kinds.keys() - {"bodyid"})]
     types = [kinds[name].type(pa) for name in names]
     fields = [
@@ -127,13 +128,14 @@ async def tables(
     sink = _Sink()
     writer = await view.run(_writer, pa, sink, schema, form)
     rows: list[dict[str, Any]] = []
-    async for page in source():
-        rows += _shown(page, selection)
+    async for whole in source():
+        for page in whole.portions(PORTION):
+            rows += _shown(page, selection)
+            await pace.step()
         if len(rows) >= GROUP:
             await view.run(_write, pa, writer, schema, rows)
             rows = []
             yield sink.drain()
-        await pace.step()
     if rows:
         await view.run(_write, pa, writer, schema, rows)
     await view.run(writer.close)
@@ -147,7 +149,7 @@ def _shown(page: Page, selection: Selection) -> list[dict[str, Any]]:
 def _writer(pa: Any, sink: io.RawIOBase, schema: Any, form: str) -> Any:
     if form == "arrow":
         return pa.ipc.new_stream(sink, schema)
-    import pyarrow.parquet
+    import pyarrow.parquet  # type: ignore[import-untyped]
 
     return pyarrow.parquet.ParquetWriter(sink, schema, compression="zstd")
 

@@ -24,7 +24,7 @@ AS_JSON = {b"dvid": b"json"}
 def arrow() -> Any:
     """The module pyarrow.  Raises `BadRequest` when it is not installed."""
     try:
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped]
     except ImportError:
         raise BadRequest(
             "format: this server has no pyarrow, which Arrow and Parquet need: pip install 'dvid-neuronjson[arrow]'"
@@ -32,7 +32,7 @@ def arrow() -> Any:
     return pyarrow
 
 
-def read_arrow(file: IO[bytes]) -> Iterator[RawRow]:
+def read_arrow(file: IO[bytes], before: int) -> Iterator[RawRow]:
     """The rows of an IPC stream or file."""
     pa = arrow()
     is_file = file.read(6) == b"ARROW1"
@@ -45,23 +45,23 @@ def read_arrow(file: IO[bytes]) -> Iterator[RawRow]:
             for at in range(0, batch.num_rows, ROWS):
                 yield batch.slice(at, ROWS)
 
-    return _rows(pa, batches())
+    return _rows(pa, batches(), before)
 
 
-def read_parquet(file: IO[bytes]) -> Iterator[RawRow]:
+def read_parquet(file: IO[bytes], before: int) -> Iterator[RawRow]:
     """The rows of a Parquet file."""
     pa = arrow()
 
     def batches() -> Iterator[Any]:
-        import pyarrow.parquet
+        import pyarrow.parquet  # type: ignore[import-untyped]
 
         yield from pyarrow.parquet.ParquetFile(file).iter_batches(ROWS, use_threads=False)
 
-    return _rows(pa, batches())
+    return _rows(pa, batches(), before)
 
 
-def _rows(pa: Any, batches: Iterable[Any]) -> Iterator[RawRow]:
-    number = 0
+def _rows(pa: Any, batches: Iterable[Any], before: int) -> Iterator[RawRow]:
+    number = before
     try:
         for batch in batches:
             # A file can claim offsets that lie outside of it.
@@ -71,7 +71,7 @@ def _rows(pa: Any, batches: Iterable[Any]) -> Iterator[RawRow]:
             names, columns = _columns(pa, batch)
             for values in zip(*columns):
                 number += 1
-                if number > MOST_ROWS:
+                if number - before > MOST_ROWS:
                     raise BadRequest(f"the table has more than {MOST_ROWS} rows")
                 yield f"row {number}", {n: v for n, v in zip(names, values) if v is not None}
     except (pa.ArrowException, OSError, MemoryError, OverflowError) as err:

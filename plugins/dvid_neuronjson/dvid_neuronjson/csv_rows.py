@@ -44,7 +44,7 @@ def cell_of(raw: msgspec.Raw | None) -> str:
     return plain if plain and cell_value(plain) == plain else text
 
 
-def read_csv(file: IO[bytes]) -> Iterator[RawRow]:
+def read_csv(file: IO[bytes], before: int) -> Iterator[RawRow]:
     """(place, object) of each row.  Raises `BadRequest` naming the row."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
@@ -54,7 +54,7 @@ def read_csv(file: IO[bytes]) -> Iterator[RawRow]:
             raise BadRequest("the first line of the CSV must name the columns, one of them bodyid")
         if len(set(header)) < len(header) or "" in header:
             raise BadRequest("the first line of the CSV has a column without a name, or two of one name")
-        for number, cells in enumerate(reader, 1):
+        for number, cells in enumerate(reader, before + 1):
             if not cells:
                 continue
             if len(cells) != len(header):

@@ -13,7 +13,7 @@ from .forms import sent
 from .pace import Pace
 from .pages import Page
 from .reading import steady
-from .selection import Selection, Shown
+from .selection import PORTION, Selection, Shown
 
 _raw_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
@@ -61,9 +61,10 @@ Source = Callable[[], AsyncIterator[Page]]
 
 async def _lines(source: Source, selection: Selection) -> AsyncIterator[bytes]:
     pace = Pace()
-    async for page in source():
-        yield b"\n".join(selection.many(page)) + b"\n"
-        await pace.step()
+    async for whole in source():
+        for page in whole.portions(selection.portion):
+            yield b"\n".join(selection.many(page)) + b"\n"
+            await pace.step()
 
 
 async def _csv(source: Source, selection: Selection) -> AsyncIterator[bytes]:
@@ -71,15 +72,17 @@ async def _csv(source: Source, selection: Selection) -> AsyncIterator[bytes]:
 
     pace = Pace()
     seen: set[str] = set()
-    async for page in source():
-        for found in objects(page, selection):
-            seen.update(found)
-        await pace.step()
+    async for whole in source():
+        for page in whole.portions(PORTION):
+            for found in objects(page, selection):
+                seen.update(found)
+            await pace.step()
     names = ["bodyid", *sorted(seen - {"bodyid"})]
     yield write_csv([names])
-    async for page in source():
-        yield write_csv([[cell_of(found.get(name)) for name in names] for found in objects(page, selection)])
-        await pace.step()
+    async for whole in source():
+        for page in whole.portions(PORTION):
+            yield write_csv([[cell_of(found.get(name)) for name in names] for found in objects(page, selection)])
+            await pace.step()
 
 
 def objects(page: Page, selection: Selection) -> list[dict[str, msgspec.Raw]]:

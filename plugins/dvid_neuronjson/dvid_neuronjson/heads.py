@@ -25,6 +25,9 @@ AT_ONCE = 32
 """Changes that are made right when they are committed (20 us each); more of them are made in turns, before the next
 read."""
 
+TOGETHER = 512
+"""Changes that are put into a table at a time."""
+
 KEPT = 1
 """Tables of versions that ceased to be heads and are kept: the last committed one is read much, and shares most
 pages."""
@@ -117,9 +120,7 @@ class Heads:
                     if not head.stale:
                         head.table = table
                 else:
-                    some, head.backlog = head.backlog[:AT_ONCE], head.backlog[AT_ONCE:]
-                    self._make(head, some)
-                    await pace.step()
+                    await self._make_some(head, pace)
             return head.table
 
     async def _read(self, view: View) -> Table:
@@ -155,8 +156,10 @@ class Heads:
         elif record.payload:
             head.backlog += record.payload
             if head.table is not None and not head.lock.locked() and len(head.backlog) <= AT_ONCE:
-                some, head.backlog = head.backlog, []
-                self._make(head, some)
+                rows: dict[int, Row | None] = {}
+                for data in head.backlog:
+                    _make(head.table, rows, data)
+                head.table, head.backlog = head.table.changed(rows), []
 
     def _doubt_descendants(self, version: int) -> None:
         """An admin may write to a version that others descend from, which then see something else."""
@@ -166,13 +169,17 @@ class Heads:
                 if other != version and dag.is_ancestor(version, other):
                     head.doubt()
 
-    def _make(self, head: Head, changes: Iterable[bytes]) -> None:
-        assert head.table is not None
+    async def _make_some(self, head: Head, pace: Pace) -> None:
+        """Make the changes that came first, in turns; the lock of the head is held."""
+        table, some = head.table, head.backlog[:TOGETHER]
+        assert table is not None
         rows: dict[int, Row | None] = {}
-        for change in map(unpack, changes):
-            row = rows[change.body] if change.body in rows else head.table.get(change.body)
-            rows[change.body] = changed(row, change)
-        head.table = head.table.changed(rows)
+        for data in some:
+            _make(table, rows, data)
+            await pace.step()
+        if head.table is table:
+            del head.backlog[: len(some)]
+            head.table = table.changed(rows)
 
     # -- columns
 
@@ -186,6 +193,12 @@ class Heads:
             for head in self._heads.values():
                 for page in head.table.pages if head.table is not None else ():
                     page.forget(field)
+
+
+def _make(table: Table, rows: dict[int, Row | None], data: bytes) -> None:
+    """Make a change in `rows`, which are to be put into the table."""
+    change = unpack(data)
+    rows[change.body] = changed(rows[change.body] if change.body in rows else table.get(change.body), change)
 
 
 async def row_found(found: Value | Disputed) -> Row:

@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
-from dvid_core import About, BadRequest, DvidError, Reply, Request, View, parse_json
+from dvid_core import About, BadRequest, DvidError, Reply, Request, Uint64, View, parse_json
 
 from .editing import write
 from .pace import Pace
@@ -30,8 +30,8 @@ LIMIT = 8 << 30
 LINE_LIMIT = 4 << 20
 LIST_LIMIT = 256 << 20
 IN_MEMORY = 4 << 20
-BATCH = 512
-"""Annotations of one commit: about 1 MiB, and some 30 ms of work in turns of 4."""
+BATCH = 256
+"""Annotations of one commit, which is about 1 MiB."""
 
 
 class ImportQuery(WriteQuery, frozen=True):
@@ -45,6 +45,9 @@ class ImportQuery(WriteQuery, frozen=True):
         ),
     ] = "ndjson"
     check: Annotated[bool, About("`true`: check everything, and write nothing")] = False
+    before: Annotated[
+        Uint64, About("for messages: how many rows of a larger file, of which this is a part, come before")
+    ] = 0
 
 
 async def post_import(view: View, request: Request, query: ImportQuery) -> Reply:
@@ -66,12 +69,12 @@ async def post_import(view: View, request: Request, query: ImportQuery) -> Reply
         file = cast(IO[bytes], spooled)
         await _spool(view, request, file)
         rows = 0
-        async for batch in _batches(view, file, query.format, rules):
+        async for batch in _batches(view, file, query, rules):
             rows += len(batch)
         changed = 0
         if not query.check:
             written = 0
-            async for batch in _batches(view, file, query.format, rules):
+            async for batch in _batches(view, file, query, rules):
                 changed += await _written(view, batch, manner, written)
                 written += len(batch)
     return Reply.json({"rows": rows, "changed": changed})
@@ -98,10 +101,12 @@ async def _spool(view: View, request: Request, file: IO[bytes]) -> None:
     file.write(held)
 
 
-async def _batches(view: View, file: IO[bytes], form: Format, rules: Validator | None) -> AsyncIterator[list[Sent]]:
+async def _batches(
+    view: View, file: IO[bytes], query: ImportQuery, rules: Validator | None
+) -> AsyncIterator[list[Sent]]:
     """The checked objects of a file, some hundred at a time."""
     file.seek(0)
-    reader = _reader(form)(file)
+    reader = _reader(query.format)(file, query.before)
     pace = Pace()
     while some := await view.run(_take, reader):
         out = []
@@ -125,7 +130,7 @@ def _checked(found: dict[str, Any], rules: Validator | None) -> Sent:
     return check(body if isinstance(body, int) and not isinstance(body, bool) else -1, found, 0)
 
 
-def _reader(form: Format) -> Callable[[IO[bytes]], Iterator[RawRow]]:
+def _reader(form: Format) -> Callable[[IO[bytes], int], Iterator[RawRow]]:
     """The reader of a format.  Raises `BadRequest` when what it needs is not installed."""
     if form == "ndjson":
         return read_lines
@@ -140,9 +145,9 @@ def _reader(form: Format) -> Callable[[IO[bytes]], Iterator[RawRow]]:
     return read_arrow if form == "arrow" else read_parquet
 
 
-def read_lines(file: IO[bytes]) -> Iterator[RawRow]:
+def read_lines(file: IO[bytes], before: int) -> Iterator[RawRow]:
     """The object of each line that is not blank."""
-    number = 0
+    number = before
     while line := file.readline(LINE_LIMIT + 1):
         number += 1
         if len(line) > LINE_LIMIT:
@@ -151,10 +156,10 @@ def read_lines(file: IO[bytes]) -> Iterator[RawRow]:
             yield f"line {number}", read_object(line, f"line {number}")
 
 
-def read_list(file: IO[bytes]) -> Iterator[RawRow]:
+def read_list(file: IO[bytes], before: int) -> Iterator[RawRow]:
     """The objects of a JSON list."""
     data = file.read(LIST_LIMIT + 1)
     if len(data) > LIST_LIMIT:
         raise BadRequest(f"a JSON list may have {LIST_LIMIT} bytes; send longer ones as ndjson")
-    for number, raw in enumerate(parse_json(data, list[msgspec.Raw]), 1):
+    for number, raw in enumerate(parse_json(data, list[msgspec.Raw]), before + 1):
         yield f"item {number}", read_object(bytes(raw), f"item {number}")

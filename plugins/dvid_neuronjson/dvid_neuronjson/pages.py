@@ -4,7 +4,8 @@ it."""
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from .annotation import NULL, Row, mark_name
+from .annotation import Row, mark_name
 from .columns import Column
 from .values import moment
 
@@ -70,20 +71,36 @@ class Page:
             return self
         return Page(self.ids[low:high], self.texts[low:high], self.marks[low:high])
 
+    def portions(self, size: int) -> Iterator[Page]:
+        """Pages of at most `size` annotations, for work that gives others their turn in between."""
+        if len(self.ids) <= size:
+            yield self
+            return
+        for at in range(0, len(self.ids), size):
+            part = slice(at, at + size)
+            yield Page(self.ids[part], self.texts[part], self.marks[part])
+
     def changed(self, rows: Mapping[int, Row | None]) -> list[Page]:
         """The pages that take its place when these annotations are put, or removed (None)."""
-        if len(rows) == 1:
-            ((body, row),) = rows.items()
-            at = bisect_left(self.ids, body)
-            here = at < len(self.ids) and self.ids[at] == body
-            if row is None and not here:
-                return [self]
-            if row is not None and here:
-                texts = (*self.texts[:at], row[0], *self.texts[at + 1 :])
-                return [Page(self.ids, texts, (*self.marks[:at], row[1], *self.marks[at + 1 :]))]
-        merged: dict[int, Row | None] = dict(zip(self.ids, zip(self.texts, self.marks)))
-        merged.update(rows)
-        return pages_of([(b, r) for b, r in sorted(merged.items()) if r is not None])
+        ids, texts, marks = list(self.ids), list(self.texts), list(self.marks)
+        for body, row in rows.items():
+            at = bisect_left(ids, body)
+            here = at < len(ids) and ids[at] == body
+            if row is None:
+                if here:
+                    del ids[at], texts[at], marks[at]
+            elif here:
+                texts[at], marks[at] = row
+            else:
+                ids.insert(at, body)
+                texts.insert(at, row[0])
+                marks.insert(at, row[1])
+        if not ids:
+            return []
+        count = 1 if len(ids) <= LARGEST else -(-len(ids) // FULL)
+        size = -(-len(ids) // count)
+        cuts = [slice(at, at + size) for at in range(0, len(ids), size)]
+        return [Page(tuple(ids[c]), tuple(texts[c]), tuple(marks[c])) for c in cuts]
 
     # -- what is computed once
 
@@ -103,7 +120,8 @@ class Page:
             return self.ids
         mark = mark_name(field)
         if mark is not None:
-            return [_mark_of(groups, *mark) for groups in map(_groups.decode, self.marks)]
+            found = {marks: _mark_of(_groups.decode(marks), *mark) for marks in set(self.marks)}
+            return [found[marks] for marks in self.marks]
         data = b"[" + b",".join(self.texts) + b"]"
         decoder = column_decoder(field)
         if decoder is None:
@@ -113,34 +131,34 @@ class Page:
     def summary(self) -> Summary:
         """Names and times; made when it is asked for first."""
         if self._summary is None:
-            counts: dict[str, int] = {}
+            counts: Counter[str] = Counter()
             latest: dict[str, tuple[datetime, str]] = {}
             objects = _objects.decode(b"[" + b",".join(self.texts) + b"]")
-            for found, text in zip(objects, self.marks):
-                for name in found:
-                    counts[name] = counts.get(name, 0) + 1
-                for user, time, fields in _groups.decode(text):
-                    at = moment(time) if isinstance(time, str) else None
-                    for field in fields:
-                        if field not in found:
-                            counts[field] = counts.get(field, 0) + 1
-                        if user is not None:
-                            counts[field + "_user"] = counts.get(field + "_user", 0) + 1
-                        if time is not None:
-                            counts[field + "_time"] = counts.get(field + "_time", 0) + 1
-                        if at is not None and (field not in latest or latest[field][0] < at):
-                            latest[field] = (at, time)
+            # Most annotations of a page have the same fields and the same marks, so each kind is counted once.
+            kinds = Counter(zip(map(tuple, objects), self.marks))
+            for (names, marks), number in kinds.items():
+                _count(names, marks, number, counts, latest)
             self._summary = Summary(counts, latest)
         return self._summary
 
 
-def pages_of(rows: Sequence[tuple[int, Row]]) -> list[Page]:
-    """Pages of (id, row) in order of the ids: one, or several of even size."""
-    if not rows:
-        return []
-    count = 1 if len(rows) <= LARGEST else -(-len(rows) // FULL)
-    size = -(-len(rows) // count)
-    return [Page.of(rows[at : at + size]) for at in range(0, len(rows), size)]
+def _count(
+    names: tuple[str, ...], marks: bytes, number: int, counts: Counter[str], latest: dict[str, tuple[datetime, str]]
+) -> None:
+    """Count `number` annotations that have these fields and these marks."""
+    for name in names:
+        counts[name] += number
+    for user, time, fields in _groups.decode(marks):
+        at = moment(time) if isinstance(time, str) else None
+        for field in fields:
+            if field not in names:
+                counts[field] += number
+            if user is not None:
+                counts[field + "_user"] += number
+            if time is not None:
+                counts[field + "_time"] += number
+            if at is not None and (field not in latest or latest[field][0] < at):
+                latest[field] = (at, time)
 
 
 def _mark_of(groups: list[tuple[Any, Any, list[str]]], field: str, side: str) -> Any:
@@ -163,6 +181,3 @@ def column_decoder(field: str) -> msgspec.json.Decoder[Any] | None:
         return None
     kind = msgspec.defstruct("OneField", [("f", Any, UNSET)], rename={"f": field})
     return msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
-
-
-__all__ = ["FULL", "NULL", "Page", "Summary", "column_decoder", "pages_of", "plain_name"]

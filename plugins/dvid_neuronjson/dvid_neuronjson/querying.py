@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import re2
+import re2  # type: ignore[import-untyped]
 
 from dvid_core import BadRequest, parse_json
 
@@ -72,7 +72,7 @@ class Condition:
 
 
 def _where_found(column: Column, pattern: Pattern) -> int:
-    return column.where_any(frozenset(filter(pattern.found_in, column.texts())))
+    return column.where_any(frozenset([text for text in column.texts() if pattern.found_in(text)]))
 
 
 class Query:

@@ -95,10 +95,10 @@ async def find_many(view: View, bodies: Sequence[int]) -> AsyncIterator[list[Row
     for at in range(0, len(bodies), MANY):
         some = bodies[at : at + MANY]
         if table is not None:
-            found = map(table.get, some)
+            found = [table.get(body) for body in some]
         else:
             values = await view.find_many([ANNOTATION.key(b) for b in some])
-            found = iter([None if v is None else await row_found(v) for v in values])
+            found = [None if v is None else await row_found(v) for v in values]
         yield [None if row is None else _settled(view, body, row) for body, row in zip(some, found)]
 
 

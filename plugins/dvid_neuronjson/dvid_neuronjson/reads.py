@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -16,7 +17,7 @@ from .messages import Keys, parse
 from .pace import Pace
 from .querying import Query, read_query
 from .reading import find, find_many, heads, pages, undisputed
-from .selection import Selection, Shown, is_bare
+from .selection import PORTION, Selection, Shown, is_bare
 
 KEYS_LIMIT = 64 << 20
 QUERY_LIMIT = 16 << 20
@@ -114,9 +115,10 @@ async def get_keyrangevalues(view: View, first: Bound, last: Bound, query: FormA
 
 async def _range_items(view: View, first: int, last: int, selection: Selection) -> Items:
     pace = Pace()
-    async for page in undisputed(view, first, last):
-        yield list(zip(map(str, page.ids), selection.many(page)))
-        await pace.step()
+    async for whole in undisputed(view, first, last):
+        for page in whole.portions(PORTION):
+            yield list(zip(map(str, page.ids), selection.many(page)))
+            await pace.step()
 
 
 async def get_keyvalues(view: View, request: Request, query: FormAndShown) -> Reply:
@@ -166,15 +168,16 @@ async def get_all(view: View, query: Shown) -> Reply:
 
 async def _all(view: View, selection: Selection) -> AsyncIterator[list[bytes]]:
     pace = Pace()
-    async for page in undisputed(view):
-        if selection.only_ids:
-            yield [b'{"bodyid":%d}' % body for body in page.ids]
-        else:
-            texts = selection.many(page)
-            if min(map(len, texts)) < 32:
-                texts = [t for body, t in zip(page.ids, texts) if not is_bare(body, t)]
-            yield texts
-        await pace.step()
+    async for whole in undisputed(view):
+        for page in whole.portions(selection.portion):
+            if selection.only_ids:
+                yield [b'{"bodyid":%d}' % body for body in page.ids]
+            else:
+                texts = selection.many(page)
+                if min(map(len, texts)) < 32:
+                    texts = [t for body, t in zip(page.ids, texts) if not is_bare(body, t)]
+                yield texts
+            await pace.step()
 
 
 # -- queries
@@ -226,10 +229,13 @@ async def _answers(view: View, query: Query, selection: Selection | None) -> Asy
     pace = Pace()
     async for page in undisputed(view):
         mask = await query.mask(page, pace)
-        if mask:
-            found = places(mask)
-            yield [b"%d" % page.ids[i] for i in found] if selection is None else selection.many(page, found)
-        await pace.step()
+        found = places(mask) if mask else []
+        if selection is None:
+            yield [b"%d" % page.ids[i] for i in found]
+            continue
+        for at in range(0, len(found), selection.portion):
+            yield selection.many(page, found[at : at + selection.portion])
+            await pace.step()
 
 
 # -- what fields there are
@@ -263,7 +269,7 @@ async def get_fieldtimes(view: View) -> Reply:
 
         GET /api/node/3f8c/neurons/fieldtimes
     """  # fmt: skip
-    latest = {}
+    latest: dict[str, tuple[datetime, str]] = {}
     pace = Pace()
     async for page in undisputed(view):
         for field, found in page.summary().latest.items():

@@ -53,16 +53,16 @@ class Validator:
             return found
         converted = dict(found)
         for error in self._compiled.iter_errors(found):
-            path = list(error.instance_path)
+            path = [str(p) for p in error.instance_path]
             if len(path) == 1 and _wants_integer(error) and isinstance(text := found[path[0]], str):
                 if not re.fullmatch(r"[+-]?[0-9]{1,20}", text, re.ASCII):
                     break
                 converted[path[0]] = int(text)
-        error = next(self._compiled.iter_errors(converted), None)
-        if error is None:
+        wrong = next(iter(self._compiled.iter_errors(converted)), None)
+        if wrong is None:
             return converted
-        place = ".".join(map(str, error.instance_path)) or "the object"
-        raise BadRequest(f"{place}: does not satisfy the JSON schema: {error.message[:300]}")
+        place = ".".join(map(str, wrong.instance_path))[:200] or "the object"
+        raise BadRequest(f"{place}: does not satisfy the JSON schema: {wrong.message[:300]}")
 
 
 def _wants_integer(error: Any) -> bool:

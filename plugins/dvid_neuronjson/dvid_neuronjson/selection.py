@@ -12,12 +12,15 @@ from msgspec import UNSET, Raw
 from dvid_core import About
 
 from .annotation import NULL, Row, mark_name
-from .pages import Page, plain_name
+from .pages import LARGEST, Page, plain_name
 
 _groups = msgspec.json.Decoder(list[tuple[Raw, Raw, list[Raw]]])
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _name = msgspec.json.Decoder(str)
 _encode = msgspec.json.Encoder().encode
+
+PORTION = 96
+"""Annotations that are cut down at a time: up to 40 us each."""
 
 MOST = 1000
 """Fields that are picked by one decoder."""
@@ -54,6 +57,8 @@ class Selection:
         self._names = names
         self._picker, self._pickers = self._pick(names) if self._some else (None, None)
         self.verbatim = not self._some and not self._users and not self._times
+        self.portion = LARGEST if self.verbatim else PORTION
+        """How many annotations to take at a time."""
 
     def _pick(self, names: list[str]) -> tuple[msgspec.json.Decoder[Any] | None, msgspec.json.Decoder[Any] | None]:
         """Decoders of one and of many objects to these fields; none when a name is too odd for a Struct."""
@@ -73,10 +78,12 @@ class Selection:
         elif self._some:
             found = _fields.decode(text)
             text = _encode({n: found[n] for n in ("bodyid", *self._names) if n in found})
-        return text if len(marks) == 2 or (self._some and not self._marked) else self._with_marks(text, marks)
+        tail = b"" if self._some and not self._marked else self._marks(marks)
+        return text[:-1] + tail if tail else text
 
-    def _with_marks(self, text: bytes, marks: bytes) -> bytes:
-        out = bytearray(text[:-1])
+    def _marks(self, marks: bytes) -> bytes:
+        """What is shown of these marks, as the end of an object; empty when it is nothing."""
+        out = bytearray()
         for user, time, names in _groups.decode(marks):
             for name in names:
                 users, times = self._users, self._times
@@ -87,7 +94,7 @@ class Selection:
                     out += b',%b_user":%b' % (head, user)
                 if times and time != NULL:
                     out += b',%b_time":%b' % (head, time)
-        return bytes(out) + b"}"
+        return bytes(out) + b"}" if out else b""
 
     def many(self, page: Page, places: Sequence[int] | None = None) -> list[bytes]:
         """The JSON of the annotations at these places of a page, or of all of it."""
@@ -96,10 +103,16 @@ class Selection:
             return list(texts) if places is None else [texts[i] for i in places]
         if places is None:
             places = range(len(texts))
-        if self._pickers is not None and not self._marked:
-            data = b"[" + b",".join([texts[i] for i in places]) + b"]"
-            return list(map(_encode, self._pickers.decode(data)))
-        return [self.one((texts[i], marks[i])) for i in places]
+        if self._some and self._pickers is None:
+            return [self.one((texts[i], marks[i])) for i in places]
+        picked = [texts[i] for i in places]
+        if self._pickers is not None:
+            picked = list(map(_encode, self._pickers.decode(b"[" + b",".join(picked) + b"]")))
+        if self._some and not self._marked:
+            return picked
+        # Annotations that were written together have the same marks.
+        tails = {m: self._marks(m) for m in {marks[i] for i in places}}
+        return [text[:-1] + tails[marks[i]] if tails[marks[i]] else text for text, i in zip(picked, places)]
 
 
 _PLAIN = Selection()

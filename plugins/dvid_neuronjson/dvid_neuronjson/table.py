@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from .annotation import Row
-from .pages import Page, pages_of
+from .pages import Page
 
 
 class Table:
@@ -40,7 +40,7 @@ class Table:
     def changed(self, rows: Mapping[int, Row | None]) -> Table:
         """The table with these annotations put, or removed (None)."""
         if not self.pages:
-            return Table(pages_of([(b, r) for b, r in sorted(rows.items()) if r is not None]))
+            return Table(Page((), (), ()).changed(dict(sorted(rows.items()))))
         by_page: dict[int, dict[int, Row | None]] = {}
         for body, row in rows.items():
             by_page.setdefault(self._place(body), {})[body] = row

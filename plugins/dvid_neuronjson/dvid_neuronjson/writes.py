@@ -166,8 +166,8 @@ ABOUT = {
 }
 
 CHECKED = """\
-An object is checked as it is sent, not as it is merged: `required` holds for each post, and null must be allowed where a
-field may be removed. Texts of digits become integers where the schema wants integers. What is there already is not
+An object is checked as it is sent, not as it is merged: `required` holds for each post, and null must be allowed where
+a field may be removed. Texts of digits become integers where the schema wants integers. What is there already is not
 checked. Drafts 4 to 2020-12 by `$schema`; a schema refers to nothing outside itself, nor to itself in a circle. What is
 no valid schema is refused."""
 

@@ -7,6 +7,7 @@ first commit the length of the body is known: from its head, or because all of i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Coroutine, Iterator
 from itertools import islice
 from typing import Any
@@ -20,10 +21,13 @@ from .extents import grow_extents, read_extents
 from .geometry import Box, Triple
 from .pipeline import pipelined, spread
 from .spool import Spool
-from .volume import LAYER, STRIP, Volume
+from .volume import LAYER, SLAB, STRIP, Volume
 
 COMMIT = 1 << 20
 """Bytes of voxels in one commit: 4 MiB in one batch stall the event loop for 7 ms and more."""
+
+BLOCKS = 1024
+"""Blocks in one commit, where they are small."""
 
 WIDTH = 3
 """Commits of one request that are made ready at a time."""
@@ -93,12 +97,13 @@ class Ingest:
         reader = BodyReader(request, volume.nbytes(box))
         if self.key is not None:
             self._known = await read_extents(volume.view, self.key)
-        layers = [box] if reader.length is None else list(box.layers(volume.block))
-        small = volume.nbytes(layers[0]) <= LAYER
-        last = layers[-1]
-        async for spool in pipelined((self._layer(part, reader) for part in layers), 1 if small else 0):
+        z, y, x = box.size
+        layer = volume.nbytes(Box(box.low, (min(z, volume.block[0]), y, x)))
+        # A body whose length nobody promised is written when all of it is there.
+        parts = iter([box]) if reader.length is None else box.layers(volume.block, max(1, SLAB // layer))
+        async for spool in pipelined((self._layer(part, reader) for part in parts), 1 if layer <= LAYER else 0):
             with spool:
-                if spool.box == last:
+                if spool.box.high == box.high:
                     await reader.end()
                 await self._write_spool(spool)
 
@@ -125,9 +130,10 @@ class Ingest:
         return box, await self.volume.view.run(spool.get, box)
 
     def _writes(self, source: Array, box: Box) -> Iterator[Coroutine[Any, Any, None]]:
-        item = np.dtype(self.volume.codec.item).itemsize
-        for layer in box.layers(self.volume.block):
-            for tile in layer.tiles(self.volume.block, COMMIT // item):
+        block, item = self.volume.block, np.dtype(self.volume.codec.item).itemsize
+        points = min(COMMIT // item, BLOCKS * math.prod(block))
+        for layer in box.layers(block):
+            for tile in layer.tiles(block, points):
                 yield self._write(source[tile.slices(box)], tile)
 
     async def _write(self, source: Array, box: Box) -> None:
@@ -186,7 +192,7 @@ class Ingest:
     def _block_writes(self, spool: Spool, first: Triple) -> Iterator[Coroutine[Any, Any, None]]:
         start, count = spool.box.low[0], spool.box.size[0]
         numbers = iter(range(start, start + count))
-        while group := list(islice(numbers, max(1, COMMIT // self.volume.codec.nbytes))):
+        while group := list(islice(numbers, max(1, min(BLOCKS, COMMIT // self.volume.codec.nbytes)))):
             yield self._write_blocks(spool, first, group)
 
     async def _write_blocks(self, spool: Spool, first: Triple, group: list[int]) -> None:

@@ -17,7 +17,7 @@ BLOCK_BYTES = 8 << 20
 """Bytes of the voxels of the largest block: each is one value of the store."""
 
 Width = Annotated[int, msgspec.Meta(ge=1, le=4096)]
-Length = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
+Length = Annotated[float, msgspec.Meta(ge=1e-20, le=1e20)]
 Coordinate = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 Point = tuple[Coordinate, Coordinate, Coordinate]
 Lengths = tuple[Length, Length, Length]

@@ -17,7 +17,7 @@ lint: $(VENV)/installed-test      ## style
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 
 types: $(VENV)/installed-test     ## static types
-	$(VENV)/bin/mypy -p dvid_core $(foreach p,$(PLUGINS),-p $(notdir $(patsubst %/,%,$(p))))
+	MYPYPATH=$(subst $(empty) $(empty),:,$(PLUGINS:/=)) $(VENV)/bin/mypy -p dvid_core $(foreach p,$(PLUGINS),-p $(notdir $(p:/=)))
 
 bench: $(VENV)/installed-test     ## ARGS="--server NAME=URL ..." compares servers
 	$(VENV)/bin/python bench/bench.py $(ARGS)

@@ -167,11 +167,20 @@ class View:
 
     async def get_many(self, tkeys: Sequence[bytes]) -> list[bytes | None]:
         """The bytes of each of these tkeys of one class, in their order.  Raises `MergeConflict`."""
-        out: list[bytes | None] = []
+        values = await self._settled(tkeys)
+        return [v if v is None else v.inline if v.inline is not None else await v.read() for v in values]
+
+    async def buffers(self, tkeys: Sequence[bytes]) -> list[memoryview | None]:
+        """The same as `get_many` without a copy, for values of many kilobytes that are only read."""
+        values = await self._settled(tkeys)
+        return [v if v is None else v.memory or memoryview(await v.read()) for v in values]
+
+    async def _settled(self, tkeys: Sequence[bytes]) -> list[Value | None]:
+        out: list[Value | None] = []
         for tkey, found in zip(tkeys, await self.find_many(tkeys)):
             if isinstance(found, Disputed):
                 raise self.conflict(tkey, found.versions)
-            out.append(None if found is None else found.inline if found.inline is not None else await found.read())
+            out.append(found)
         return out
 
     async def scan(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from textwrap import dedent
 from urllib.parse import unquote
 
 import click
@@ -193,12 +194,12 @@ def test_a_toml_example_is_a_configuration_without_unknown_words(block: Block, t
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
 def test_a_python_example_compiles(block: Block) -> None:
-    compile(block.code, str(block), "exec")
+    compile(dedent(block.code), str(block), "exec")
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
 def test_what_a_python_example_imports_of_the_core_is_there(block: Block) -> None:
-    imports = [n for n in ast.walk(ast.parse(block.code)) if isinstance(n, ast.ImportFrom)]
+    imports = [n for n in ast.walk(ast.parse(dedent(block.code))) if isinstance(n, ast.ImportFrom)]
     for module, names in ((n.module or "", n.names) for n in imports):
         if module.startswith("dvid_core"):
             assert [a.name for a in names if not hasattr(import_module(module), a.name)] == []

@@ -12,7 +12,7 @@ from dvid_core.testing.datatypes import DatatypeSuite
 
 class TestTally(DatatypeSuite):
     typename = "tally"
-    plugin = dvid_example
+    plugin: ClassVar = dvid_example
     settings: ClassVar = {"Unit": "cells", "Limit": "1000"}
     bad_settings = ({"limit": 0}, {"limit": 2**63}, {"Limit": "many"}, {"Limit": 10**30}, {"unit": 3})
 

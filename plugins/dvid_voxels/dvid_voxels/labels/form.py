@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Buffer
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Triple
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""A block as it comes: contiguous bytes."""
 
 SUB = 8
 """Voxels along each side of a sub-block."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Buffer, Iterator
+from collections.abc import Iterator
 
 from ..geometry import Triple
+from .form import Buffer
 
 _HEAD = struct.Struct("<4i")
 

@@ -1,0 +1,52 @@
+"""What a labelmap can be told when it is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from dvid_voxels.settings import VoxelSettings, extents_box
+
+from dvid_core import BadRequest
+
+BLOCK_VOXELS = 1 << 24
+"""Voxels of the largest block: it is worked on whole."""
+
+
+class LabelSettings(VoxelSettings, frozen=True, kw_only=True):
+    """Settings of a labelmap, by the wire's names."""
+
+    BlockSize: tuple[int, int, int] = (64, 64, 64)
+    IndexedLabels: bool = True
+    MaxDownresLevel: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+    GridStore: str = ""
+    ScaleLevel: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+
+
+NAMES = {f.encode_name.lower() for f in msgspec.structs.fields(LabelSettings)}
+
+CHANGEABLE = ("voxelsize", "voxelunits", "maxdownreslevel", "background")
+"""What POST info changes at any time; MinPoint and MaxPoint only while nothing was written."""
+
+
+def check_strings(raw: Mapping[str, Any]) -> None:
+    """Raise `BadRequest` unless all settings in what a client sent are strings."""
+    for name, value in raw.items():
+        if name.lower() in NAMES and not isinstance(value, str):
+            raise BadRequest(f"{name}: settings are given as strings, got {value!r:.80}")
+
+
+def checked(settings: LabelSettings) -> LabelSettings:
+    """`settings` if they go together; `BadRequest` names what does not."""
+    for name, side in zip("xyz", settings.BlockSize):
+        if side % 16 or not 16 <= side <= 1024:
+            raise BadRequest(f"BlockSize: {name} must be a multiple of 16 from 16 to 1024, got {side}")
+    if math.prod(settings.BlockSize) > BLOCK_VOXELS:
+        raise BadRequest(f"BlockSize: a block would have more than {BLOCK_VOXELS} voxels")
+    if (settings.MinPoint is None) != (settings.MaxPoint is None):
+        raise BadRequest("MinPoint, MaxPoint: both or none of them must be given")
+    if settings.MinPoint is not None and settings.MaxPoint is not None:
+        extents_box(settings.MinPoint, settings.MaxPoint)
+    return settings

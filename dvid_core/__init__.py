@@ -21,7 +21,7 @@ from .instance import Info, Instance
 from .keys import I32, TEXT, U8, U16, U32, U64, ZYX, KeyClass
 from .mutation import Edited, Mutation
 from .mutlog import LogRecord, LogSink, Source
-from .requests import EMPTY, JSON, OCTETS, Caller, Reply, Request, parse_json
+from .requests import EMPTY, JSON, OCTETS, Caller, Piece, Reply, Request, parse_json
 from .routes import (
     About,
     Flag,
@@ -49,7 +49,7 @@ __all__ = [
     "EMPTY", "I32", "JSON", "OCTETS", "TEXT", "U8", "U16", "U32", "U64", "ZYX",
     "About", "BadRequest", "Batch", "Caller", "Compression", "Disputed", "DvidError", "Edited", "Event", "Flag",
     "Info", "Instance", "KeyClass", "LazyInt", "LazyNumber", "Limits", "LogRecord", "LogSink", "MergeConflict",
-    "Mutation", "NodeLocked", "NotFound", "Page", "Param", "RangeNotSatisfiable", "Receipt", "Refused", "Reply",
+    "Mutation", "NodeLocked", "NotFound", "Page", "Param", "Piece", "RangeNotSatisfiable", "Receipt", "Refused", "Reply",
     "Request", "Route", "Settings", "Source", "Staged", "Store", "StoreConfig", "Switch", "Uint64", "Unavailable",
     "UnknownInstance", "Value", "Vec3", "View",
     "check_limits", "delete", "get", "head", "hookimpl", "parse_json", "post", "put",

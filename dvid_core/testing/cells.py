@@ -64,7 +64,7 @@ async def post_cell(view: View, name: str, request: Request) -> Reply:
 
 async def post_cells(view: View, request: Request) -> Reply:
     """Put several cells in one edit: {<name>: <text>, ...}."""
-    changes = await request.json(dict[str, str])
+    changes: dict[str, str] = await request.json(dict[str, str])
     await put(view, {name: text.encode() for name, text in changes.items()}, with_id=True)
     return EMPTY
 

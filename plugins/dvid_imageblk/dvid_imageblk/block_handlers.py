@@ -14,7 +14,7 @@ from dvid_voxels.paths import box_of, check_aligned, check_bytes, parse_blocks
 from dvid_voxels.throttle import throttled_stream
 from dvid_voxels.volume import Volume
 
-from dvid_core import EMPTY, About, BadRequest, Flag, Reply, Request, Switch, Vec3, View
+from dvid_core import EMPTY, About, BadRequest, Flag, Piece, Reply, Request, Switch, Vec3, View
 
 if TYPE_CHECKING:
     from .imageblk import ImageBlk
@@ -119,7 +119,7 @@ async def get_specificblocks(view: View, query: SpecificQuery) -> Reply:
     return Reply(stream=frame_stream(volume, volume.named(names), form))
 
 
-def _payload(volume: Volume, compression: str) -> Callable[[bytes], bytes]:
+def _payload(volume: Volume, compression: str) -> Callable[[Piece], bytes]:
     """What makes the payload of a frame of a stored block."""
     if compression == "uncompressed":
         return volume.codec.voxels

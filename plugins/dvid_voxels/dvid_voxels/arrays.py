@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .codecs import Codec, Payload
+from dvid_core import Piece
+
+from .codecs import Codec
 from .geometry import Box, Triple
 
 Array: TypeAlias = NDArray[Any]
@@ -32,7 +34,7 @@ def overlap(at: Triple, block: Triple, box: Box) -> tuple[Slices, Slices | None]
     return (slice(z0, z1), slice(y0, y1), slice(x0, x1)), inside
 
 
-def gather(out: Array, box: Box, codec: Codec, found: Iterable[tuple[Triple, Payload]]) -> None:
+def gather(out: Array, box: Box, codec: Codec, found: Iterable[tuple[Triple, Piece]]) -> None:
     """Copy stored blocks (block coordinates z, y, x and value) into `out`, the voxels of `box` (z, y, x).
 
     Raises `DamagedBlock`.

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dvid_core import Compression
+from dvid_core import Compression, Piece
 
 from .geometry import Triple
 
@@ -37,10 +37,6 @@ CRC = 0x80
 
 Block = NDArray[Any]
 """One block: an array (z, y, x) of opaque items, C order."""
-
-
-Payload = bytes | memoryview
-"""Stored bytes; a memory view is read without a copy."""
 
 
 class Tag(enum.IntEnum):
@@ -115,24 +111,24 @@ class Codec(msgspec.Struct, frozen=True):
             return bytes((tag | CRC,)) + zlib.crc32(payload).to_bytes(4, "little") + payload
         return bytes((tag,)) + payload
 
-    def decode(self, stored: Payload) -> Block:
+    def decode(self, stored: Piece) -> Block:
         """The block of a stored form.  Raises `DamagedBlock`."""
         tag, payload = self._open(stored)
         return self._unpack(tag, payload)
 
-    def stored_form(self, stored: Payload) -> bytes:
+    def stored_form(self, stored: Piece) -> bytes:
         """What clients get when they ask for no compression: the payload in the form that the instance's settings
         promise, which is LZ4 when the choice was the server's."""
         tag, payload = self._open(stored)
         promised = Tag.LZ4 if self.tag is Tag.BLOSC2 else self.tag
         return bytes(payload) if tag is promised else self._pack(promised, self._unpack(tag, payload))
 
-    def voxels(self, stored: Payload) -> bytes:
+    def voxels(self, stored: Piece) -> bytes:
         """The voxels of a stored block, x fastest."""
         tag, payload = self._open(stored)
         return bytes(payload) if tag is Tag.RAW else self._unpack(tag, payload).tobytes()
 
-    def _open(self, stored: Payload) -> tuple[Tag, memoryview]:
+    def _open(self, stored: Piece) -> tuple[Tag, memoryview]:
         if not stored or stored[0] & ~CRC not in Tag.__members__.values():
             raise DamagedBlock("a stored block begins with no tag that is known")
         payload = memoryview(stored)[1:]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable
 
+from dvid_core import Piece
+
 from .volume import Stored, Volume
 
 _HEAD = struct.Struct("<4i")
 
 
-def frames(found: Iterable[Stored], form: Callable[[bytes], bytes]) -> bytes:
+def frames(found: Iterable[Stored], form: Callable[[Piece], bytes]) -> bytes:
     """A kernel: the frames of stored blocks, `form` making a payload of each."""
     out = []
     for (z, y, x), stored in found:
@@ -20,7 +22,7 @@ def frames(found: Iterable[Stored], form: Callable[[bytes], bytes]) -> bytes:
 
 
 async def frame_stream(
-    volume: Volume, batches: AsyncIterator[list[Stored]], form: Callable[[bytes], bytes]
+    volume: Volume, batches: AsyncIterator[list[Stored]], form: Callable[[Piece], bytes]
 ) -> AsyncIterator[bytes]:
     """The frames of batches of stored blocks."""
     async for batch in batches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-from dvid_core import Unavailable, View
+from dvid_core import Piece, Unavailable, View
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def throttled(view: View, wanted: bool) -> Iterator[None]:
         server.throttled -= 1
 
 
-async def throttled_stream(view: View, wanted: bool, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def throttled_stream(view: View, wanted: bool, stream: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
     """`stream`, counted as a throttled operation from its first piece to its end."""
     with throttled(view, wanted):
         async for piece in stream:

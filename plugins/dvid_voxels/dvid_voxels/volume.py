@@ -12,10 +12,10 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from dvid_core import KeyClass, View
+from dvid_core import KeyClass, Piece, View
 
 from .arrays import Array, cover, gather
-from .codecs import Codec, Payload
+from .codecs import Codec
 from .geometry import Box, Triple
 from .peers import RoiMask
 from .pipeline import pipelined
@@ -39,7 +39,7 @@ DIRECT = 256
 INLINE = 256 << 10
 """Bytes of blocks that are decoded on the event loop: 30 to 60 us, where a hop to a thread costs 35 to 75."""
 
-Stored: TypeAlias = tuple[Triple, Payload]
+Stored: TypeAlias = tuple[Triple, Piece]
 """Block coordinates z, y, x and the stored form of the block."""
 
 
@@ -126,7 +126,7 @@ class Volume(msgspec.Struct, frozen=True):
         async for batch in pipelined(self.values(part) for part in self._batches(iter(names))):
             yield batch
 
-    async def row_stream(self, first: Triple, span: int) -> AsyncIterator[bytes]:
+    async def row_stream(self, first: Triple, span: int) -> AsyncIterator[Piece]:
         """The voxels of `span` blocks along x from block `first`, one after another; `background` where none is."""
         x = first[2]
         blank = bytes([self.background]) * self.codec.nbytes
@@ -185,9 +185,9 @@ class Volume(msgspec.Struct, frozen=True):
 
         A memory view, because making bytes of it took as long as gathering the blocks.
         """
-        return memoryview((await self.read(box)).reshape(-1).view(np.uint8))
+        return (await self.read(box)).reshape(-1).view(np.uint8).data
 
-    async def stream(self, box: Box) -> AsyncIterator[bytes | memoryview]:
+    async def stream(self, box: Box) -> AsyncIterator[Piece]:
         """The voxels of `box` in pieces, x fastest, then y, then z."""
         z, y, x = box.size
         layer = self.nbytes(Box(box.low, (min(z, self.block[0]), y, x)))
@@ -199,7 +199,7 @@ class Volume(msgspec.Struct, frozen=True):
         async for piece in pipelined(self.packed(part) for part in box.layers(self.block, max(1, SLAB // layer))):
             yield piece
 
-    async def _through_file(self, box: Box) -> AsyncIterator[bytes]:
+    async def _through_file(self, box: Box) -> AsyncIterator[Piece]:
         run = self.view.run
         with Spool(box, self.codec.item, in_memory=False) as spool:
             item = np.dtype(self.codec.item).itemsize

@@ -147,7 +147,7 @@ def label_at(block: Buffer, z: int, y: int, x: int) -> int:
         raise IndexError(f"({z}, {y}, {x}) is outside of a block of (z, y, x) {depth, rows, width}")
     data = np.frombuffer(block, np.uint8)
     code, label = kernels().label_at(data, z, y, x)
-    refuse(code, 0)
+    refuse(code)
     return int(label)
 
 

@@ -1,0 +1,166 @@
+"""Label indices in the store: reading them, setting counts, replacing them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from dvid_core import BadRequest, Mutation, View
+
+from .body import NO_ROWS, SMALL, Body, Rows, Segments, cut, join_rows, read_body, read_segment
+from .keys import BODY, SEGMENT
+
+AT_ONCE = 4096
+"""Segments that are read at a time."""
+
+EDIT_ROWS = 2_000_000
+"""Rows of the indices of one request: some 20 MB in one commit."""
+
+
+class Reader(Protocol):
+    """What reads values: a `View`, or a `Mutation` for what an edit depends on."""
+
+    async def get_many(self, tkeys: Sequence[bytes]) -> list[bytes | None]: ...
+
+
+async def read_bodies(source: Reader, labels: Sequence[int]) -> dict[int, Body]:
+    """Those of the bodies that have an index."""
+    stored = await source.get_many([BODY.key(label) for label in labels])
+    return {label: read_body(data) for label, data in zip(labels, stored) if data is not None}
+
+
+async def rows_of(source: Reader, body: Body) -> Rows:
+    """All rows of a body, by block, then supervoxel."""
+    if body.rows is not None:
+        return body.rows
+    if body.segments is None:
+        return NO_ROWS
+    return (await read_segments(source, body.segments)).sorted()
+
+
+async def read_segments(source: Reader, segments: Segments) -> Rows:
+    """The rows of segments, in their order.
+
+    Raises `LookupError` when one is gone: the index was replaced between two reads.
+    """
+    parts = []
+    names = list(zip(segments.owners.tolist(), segments.supervoxels.tolist(), segments.cells.tolist()))
+    for at in range(0, len(names), AT_ONCE):
+        some = names[at : at + AT_ONCE]
+        for (_, supervoxel, cell), data in zip(some, await source.get_many([SEGMENT.key(*n) for n in some])):
+            if data is None:
+                raise LookupError(f"a segment of supervoxel {supervoxel} is gone")
+            parts.append(read_segment(data, supervoxel, cell))
+    return join_rows(parts)
+
+
+def stage_rows(m: Mutation, label: int, rows: Rows, body: Body) -> None:
+    """Put an index of these rows, sorted, with the rest of `body`; its segments are new ones."""
+    if not len(rows):
+        m.delete(BODY.key(label))
+        return
+    if len(rows) <= SMALL:
+        m.put(BODY.key(label), msgspec.structs.replace(body, rows=rows, segments=None).pack())
+        return
+    segments, stored = cut(rows, random.getrandbits(64))
+    stage_segments(m, segments, stored)
+    m.put(BODY.key(label), msgspec.structs.replace(body, rows=None, segments=segments).pack())
+
+
+def stage_segments(m: Mutation, segments: Segments, stored: Iterable[bytes | None]) -> None:
+    """Put segments; None deletes one."""
+    names = zip(segments.owners.tolist(), segments.supervoxels.tolist(), segments.cells.tolist())
+    for name, data in zip(names, stored):
+        if data is None:
+            m.delete(SEGMENT.key(*name))
+        else:
+            m.put(SEGMENT.key(*name), data)
+
+
+def stage_drop(m: Mutation, body: Body) -> None:
+    """Delete the segments of an index that is replaced; its head is the caller's business."""
+    if body.segments is not None:
+        stage_segments(m, body.segments, [None] * len(body.segments))
+
+
+async def replace_index(m: Mutation, label: int, body: Body, old: Body | None) -> None:
+    """Put the index of a body, given with rows, in the place of `old`; without rows it is deleted."""
+    if old is not None:
+        stage_drop(m, old)
+    stage_rows(m, label, body.rows or NO_ROWS, body)
+
+
+async def set_counts(m: Mutation, labels: np.ndarray, changes: Rows) -> list[int]:
+    """Set voxels of (block, supervoxel) in the bodies `labels` (one for each row, all not 0); 0 removes a row.
+
+    Returns the bodies in question.  The caller holds their locks.
+    """
+    order = np.argsort(labels, kind="stable")
+    labels, changes = labels[order], changes.take(order)
+    starts = np.flatnonzero(np.diff(labels, prepend=labels[:1] + np.uint64(1)))
+    bodies = labels[starts].tolist()
+    ends = [*starts[1:].tolist(), len(labels)]
+    stored = await m.get_many([BODY.key(label) for label in bodies])
+    for label, start, end, data in zip(bodies, starts.tolist(), ends, stored):
+        some = Rows(changes.blocks[start:end], changes.supervoxels[start:end], changes.voxels[start:end])
+        if data is None:
+            kept = some.take(some.voxels > 0)
+            if len(kept):
+                stage_rows(m, label, kept.sorted(), Body())
+            continue
+        body = read_body(data)
+        if body.segments is not None:
+            await _set_in_segments(m, label, body, some)
+            continue
+        rows = (body.rows or NO_ROWS).replaced(some)
+        stage_rows(m, label, rows, body)
+    return bodies
+
+
+async def _set_in_segments(m: Mutation, label: int, body: Body, changes: Rows) -> None:
+    assert body.segments is not None
+    known = {
+        (s, c): i for i, (s, c) in enumerate(zip(body.segments.supervoxels.tolist(), body.segments.cells.tolist()))
+    }
+    touched, _ = cut(changes, 0)
+    hits = [known.get(n) for n in zip(touched.supervoxels.tolist(), touched.cells.tolist())]
+    old = body.segments.take(np.array([i for i in hits if i is not None], np.intp))
+    rows = (await read_segments(m, old)).replaced(changes)
+    keep = np.ones(len(body.segments), bool)
+    keep[[i for i in hits if i is not None]] = False
+    owners = {
+        (s, c): o for s, c, o in zip(old.supervoxels.tolist(), old.cells.tolist(), old.owners.tolist())
+    }
+    fresh, stored = cut(rows, random.getrandbits(64))
+    names = list(zip(fresh.supervoxels.tolist(), fresh.cells.tolist()))
+    fresh = msgspec.structs.replace(
+        fresh, owners=np.array([owners.get(n, o) for n, o in zip(names, fresh.owners.tolist())], np.uint64)
+    )
+    stage_segments(m, fresh, stored)
+    left = set(names)
+    gone = [n not in left for n in zip(old.supervoxels.tolist(), old.cells.tolist())]
+    lost = old.take(np.array(gone, bool))
+    stage_segments(m, lost, [None] * len(lost))
+    kept = body.segments.take(keep)
+    columns = zip(*((p.supervoxels, p.owners, p.cells, p.voxels) for p in (kept, fresh)))
+    segments = Segments(*map(np.concatenate, columns)).sorted()
+    if not len(segments):
+        m.delete(BODY.key(label))
+        return
+    m.put(BODY.key(label), msgspec.structs.replace(body, segments=segments).pack())
+
+
+def check_rows(count: int) -> None:
+    """Raise `BadRequest` when one request has too many rows for one commit."""
+    if count > EDIT_ROWS:
+        raise BadRequest(f"the indices have {count} blocks and supervoxels; one request can set {EDIT_ROWS}")
+
+
+async def sizes_of(view: View, labels: Sequence[int]) -> list[int]:
+    """The voxels of bodies; 0 for those without an index."""
+    found = await view.get_many([BODY.key(label) for label in labels])
+    return [0 if data is None else int.from_bytes(data[8:16], "little") for data in found]

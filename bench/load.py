@@ -66,7 +66,7 @@ class Flood:
         if bad := re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: (?!connect 0, read 0, write 0).*", text):
             raise Failed(f"wrk: {bad[0]}")
         rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-        slow = re.search(r"99%\s+(\S+)", text)
+        slow = re.search(r"^\s+99%\s+(\S+)$", text, re.MULTILINE)
         if rate is None or slow is None:
             raise Failed(f"wrk: {done.stderr.strip()[:200] or text[:200]}")
         if not float(rate[1]):

@@ -43,5 +43,5 @@ ROWS = (
     Row("kv/get-20MB", "one large value", filled,
         Calls(lambda place, _: [("GET", f"{place}/key/large", None)] * 10)),
     Row("kv/post-20MB", "large values", empty,
-        Calls(lambda place, rep: [("POST", f"{place}/key/{rep}-{n}", LARGE) for n in range(4)])),
+        Calls(lambda place, rep: [("POST", f"{place}/key/{rep}-{n}", LARGE) for n in range(8)])),
 )  # fmt: skip

@@ -10,7 +10,7 @@ TestMyMachine = MyMachine.TestCase
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
@@ -42,6 +42,8 @@ class VersionsMachine(RuleBasedStateMachine):
 
     persistent: ClassVar[bool] = True
     """Whether a server that is opened again has what was committed."""
+    plugins: ClassVar[Sequence[Any]] = ()
+    """Plug-ins beside the installed ones, such as that of the engine."""
 
     def config(self, folder: Path) -> Config:
         """The server to test; `folder` is empty, or holds what an earlier one, closed since, left there."""
@@ -63,7 +65,7 @@ class VersionsMachine(RuleBasedStateMachine):
         return self.runner.run(call())
 
     async def open(self) -> Server:
-        return await Server.open(self.config(Path(self.folder.name)), plugins=(builtin, CellsPlugin()))
+        return await Server.open(self.config(Path(self.folder.name)), plugins=(builtin, CellsPlugin(), *self.plugins))
 
     @initialize()
     def start(self) -> None:

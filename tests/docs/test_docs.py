@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from textwrap import dedent
+from typing import Any, get_type_hints
 from urllib.parse import unquote
 
 import click
@@ -26,13 +27,19 @@ from dvid_core.storage.base import StoreConfig
 from .pages import DOCS, PAGES, ROOT, Block, blocks, section, text_of
 
 OPERATORS = text_of("operators.md")
+
+
+def is_settings(kind: Any) -> bool:
+    """Whether a field of the configuration is a section of its own; stores and assignments have one for each name."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not config.Backend
+
+
 SECTIONS: dict[str, type[msgspec.Struct]] = {
-    "[server]": config.ServerSettings,
-    "[logging]": config.LoggingSettings,
-    "[mutations]": config.MutationsSettings,
+    **{f"[{name}]": kind for name, kind in get_type_hints(config.Config).items() if is_settings(kind)},
     "[backend.<spec>]": config.Rule,
     "[store.<alias>]": StoreConfig,
 }
+"""The sections of a configuration, and what they are read into."""
 GIVEN_BY_THE_SERVER = {"alias", "spec"}
 """Fields that come from a section's name."""
 

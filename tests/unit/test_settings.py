@@ -21,7 +21,7 @@ WIDE = "\uff11\uff12"
 UNBOUNDED = pytest.mark.xfail(strict=True, reason="settings.py sets no bounds; the record cannot be stored then: 500")
 
 
-class Voxels(Settings):
+class Voxels(Settings, frozen=True):
     Label: str = "none"
     MaxLevel: Annotated[int, About("levels")] = 0
     Share: float = 0.5
@@ -31,7 +31,7 @@ class Voxels(Settings):
     Limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
-class Needy(Settings):
+class Needy(Settings, frozen=True):
     Source: str
 
 

@@ -205,8 +205,8 @@ async def get_keyvalues(view: View, request: Request, query: FormQuery) -> Reply
 async def post_keyvalues(view: View, request: Request) -> Reply:
     """Put many pairs, all or none; of a key that comes twice the last value counts.
 
-    The body is a protobuf KeyValues message (see keyrangevalues) of any size. Its values of up to 64 KiB may have
-    48 MiB together, and its keys about 12 MiB, since they are written at once.
+    The body is a protobuf KeyValues message (see keyrangevalues) of any size. Since all is written at once, it may
+    have about 100,000 pairs, and 48 MiB in values of up to 64 KiB; larger ones do not count.
 
         POST /api/node/3f8c/meshes/keyvalues
     """

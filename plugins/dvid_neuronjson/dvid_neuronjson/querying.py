@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import re2  # type: ignore[import-untyped]
 
 from dvid_core import BadRequest, parse_json
 
-from .columns import Column, Scalar
+from .columns import Scalar
 from .keys import LARGEST
 from .pace import Pace
 from .pages import Page
+from .patterns import NoPattern, Pattern, Run
 
 MOST_CONDITIONS = 1000
 MOST_PATTERNS = 100
-REMEMBERED = 1 << 16
-"""Texts of which a pattern remembers whether it is found in them."""
-
-
-def _re2_options() -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 2 << 20  # of one compiled pattern
-    return options
-
-
-class Pattern:
-    """A regular expression found anywhere in a text, in time linear in the text."""
-
-    def __init__(self, source: str) -> None:
-        """Raises `re2.error`."""
-        self._search = re2.compile(source, _re2_options()).search
-        self._known: dict[str, bool] = {}
-
-    def found_in(self, text: str) -> bool:
-        """Whether it is found; the answer is remembered, since most texts occur in many annotations."""
-        known = self._known.get(text)
-        if known is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            known = self._known[text] = self._search(text) is not None
-        return known
 
 
 class Condition:
@@ -51,8 +23,14 @@ class Condition:
 
     __slots__ = ("exists", "field", "patterns", "values")
 
-    def __init__(self, field: str, *, exists: bool | None = None, values: frozenset[Scalar] = frozenset(),
-                 patterns: tuple[Pattern, ...] = ()) -> None:  # fmt: skip
+    def __init__(
+        self,
+        field: str,
+        *,
+        exists: bool | None = None,
+        values: frozenset[Scalar] = frozenset(),
+        patterns: tuple[Pattern, ...] = (),
+    ) -> None:
         self.field, self.exists, self.values, self.patterns = field, exists, values, patterns
 
     @property
@@ -60,19 +38,15 @@ class Condition:
         """In which order conditions are tried: what finds few at little cost comes first."""
         return 2 if self.exists is not None else 1 if self.patterns else 0
 
-    def mask(self, page: Page) -> int:
+    async def mask(self, page: Page, run: Run) -> int:
         """The places of the page that fulfil it."""
         column = page.column(self.field)
         if self.exists is not None:
             return column.present if self.exists else page.everything & ~column.present
         mask = column.where_any(self.values) if self.values else 0
         for pattern in self.patterns:
-            mask |= _where_found(column, pattern)
+            mask |= column.where_any(await pattern.found_in(column.texts(), run))
         return mask
-
-
-def _where_found(column: Column, pattern: Pattern) -> int:
-    return column.where_any(frozenset([text for text in column.texts() if pattern.found_in(text)]))
 
 
 class Query:
@@ -82,13 +56,13 @@ class Query:
         self.alternatives = [sorted(a, key=lambda c: c.cost) for a in alternatives]
         self.fields = {c.field for a in alternatives for c in a}
 
-    async def mask(self, page: Page, pace: Pace) -> int:
-        """The places of a page that answer it."""
+    async def mask(self, page: Page, pace: Pace, run: Run) -> int:
+        """The places of a page that answer it; `run` runs a function in a thread."""
         out = 0
         for conditions in self.alternatives:
             mask = page.everything
             for condition in conditions:
-                mask &= condition.mask(page)
+                mask &= await condition.mask(page, run)
                 if pace.due:
                     await pace.step()
                 if not mask:
@@ -97,10 +71,6 @@ class Query:
             if out == page.everything:
                 break
         return out
-
-
-_query = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_queries = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def read_query(data: bytes) -> Query | list[int]:
@@ -168,11 +138,5 @@ def _scalars(values: list[Any]) -> frozenset[Scalar]:
 def _pattern(source: str) -> Pattern | None:
     try:
         return Pattern(source)
-    except re2.error:
+    except NoPattern:
         return None
-
-
-def conditions(query: Query) -> Iterator[Condition]:
-    """All conditions of a query."""
-    for alternative in query.alternatives:
-        yield from alternative

@@ -228,7 +228,7 @@ async def _lookup(view: View, bodies: list[int], selection: Selection) -> AsyncI
 async def _answers(view: View, query: Query, selection: Selection | None) -> AsyncIterator[list[bytes]]:
     pace = Pace()
     async for page in undisputed(view):
-        mask = await query.mask(page, pace)
+        mask = await query.mask(page, pace, view.run)
         found = places(mask) if mask else []
         if selection is None:
             yield [b"%d" % page.ids[i] for i in found]

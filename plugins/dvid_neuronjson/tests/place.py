@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from dvid_core.testing.api import Answer, Api
-
 from dvid_neuronjson.messages import KeyValues
+
+from dvid_core.testing.api import Answer, Api
 
 Fields = dict[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import dvid_neuronjson
+
 from dvid_core.testing.api import Api
 from dvid_core.testing.datatypes import DatatypeSuite
-
-import dvid_neuronjson
 
 
 class TestNeuronJSON(DatatypeSuite):

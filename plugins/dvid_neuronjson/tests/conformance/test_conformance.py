@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import dvid_neuronjson
 import pytest
+
 from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.meaning import DECODERS, Decoder
 from dvid_core.testing.replay import Case, find_cases, replay, typenames
-
-import dvid_neuronjson
 
 CASES = find_cases(Path(__file__).parent / "cases")
 INSTALLED = load_plugins([dvid_neuronjson]).datatypes.keys()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..geometry import Triple
 from .blocks import Blocks, padded, refuse
 from .form import BadBlock, Buffer, Counts, grid_of, is_solid, relabel, size_of, solid, table
-from .loading import kernels
+from .loading import KEY, kernels
 from .runs import BadRuns, Runs
 
 TRUSTED = 1 << 24
@@ -35,10 +35,10 @@ def examine(block: Buffer, size: Triple) -> Counts:
     labels = table(block)
     if len(labels) > prod(size):
         raise BadBlock(f"a label table of {len(labels)} entries for {prod(size)} voxels")
-    voxels = np.zeros(len(labels), np.uint32)
-    length = memoryview(block).nbytes
-    refuse(*kernels().examine(padded(block), length, gz * gy * gx, voxels))
-    return _joined(labels, voxels)
+    # One more for the sub-blocks that have no entries, which are 0.
+    voxels = np.zeros(len(labels) + 1, np.uint32)
+    refuse(kernels().examine(padded(block), memoryview(block).nbytes, gz * gy * gx, voxels))
+    return _joined(np.append(labels, np.uint64(0)), voxels)
 
 
 def counts(block: Buffer) -> Counts:
@@ -51,8 +51,6 @@ def counts(block: Buffer) -> Counts:
 
 def _joined(labels: NDArray[np.uint64], voxels: NDArray[np.uint32]) -> Counts:
     """Entries of the same label added up, those without voxels left out."""
-    if len(labels) == 1:
-        return Counts(labels.copy(), voxels)
     used = np.flatnonzero(voxels)
     labels, voxels = labels[used], voxels[used]
     order = np.argsort(labels)
@@ -133,7 +131,7 @@ def _checked_array(array: NDArray[np.uint64], what: str) -> Triple:
 
 
 def _encode(array: NDArray[np.uint64], at: Triple, grid: Triple) -> bytes:
-    packed: NDArray[np.uint8] = kernels().encode(array, *at, *grid)
+    packed: NDArray[np.uint8] = kernels().encode(array, *at, *grid, KEY)
     return packed.tobytes()
 
 
@@ -169,8 +167,7 @@ def replace(block: Buffer, names: Mapping[int, int]) -> bytes:
     label once.  Labels that the block does not have are ignored.  Raises `BadBlock`.
     """
     old = table(block)
-    known = np.array([label for label in old.tolist() if label in names], np.uint64)
-    if not len(known):
+    if names.keys().isdisjoint(old.tolist()):
         return bytes(block)
     new = np.array([names.get(label, label) for label in old.tolist()], np.uint64)
     changed = relabel(block, new)
@@ -185,7 +182,7 @@ def compact(block: Buffer) -> bytes:
     if is_solid(block):
         return solid(int(table(block)[0]), size_of(block))
     found = Blocks.of([((0, 0, 0), block)], size_of(block))
-    packed: NDArray[np.uint8] = kernels().compact(*found.laid(), *found.grid)
+    packed: NDArray[np.uint8] = kernels().compact(*found.laid(), *found.grid, KEY)
     return packed.tobytes()
 
 
@@ -201,7 +198,7 @@ def split(block: Buffer, label: int, runs: Runs, inside: int, outside: int) -> t
     if rows.ndim != 2 or rows.shape[1] != 4:
         raise ValueError(f"runs are (n, 4), not {rows.shape}")
     code, row, moved, packed = kernels().split(
-        *found.laid(), *found.grid, np.uint64(label), rows, np.uint64(inside), np.uint64(outside)
+        *found.laid(), *found.grid, np.uint64(label), rows, np.uint64(inside), np.uint64(outside), KEY
     )
     if code:
         x, y, z, n = rows[row].tolist()

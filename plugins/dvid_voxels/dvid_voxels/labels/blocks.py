@@ -133,13 +133,13 @@ class Blocks:
 
     def counts(self) -> BlockCounts:
         """How many voxels each label has in each block, without inflating.  Raises `BadBlock`, as `check` does."""
-        ends = np.cumsum(self.entries)
-        voxels = np.zeros(ends[-1] if len(ends) else 0, np.uint32)
+        # Behind each block's entries one for its sub-blocks that have none, which are 0.
+        voxels = np.zeros(int(self.entries.sum()) + len(self), np.uint32)
         code, n = kernels().count(self._data, self._starts, self._lengths, prod(self.grid), voxels)
         self._refuse(code, n)
         used = np.flatnonzero(voxels)
-        block = np.repeat(np.arange(len(self)), self.entries)[used]
-        labels, voxels = self.tables()[used], voxels[used]
+        block = np.repeat(np.arange(len(self)), self.entries + 1)[used]
+        labels, voxels = np.insert(self.tables(), np.cumsum(self.entries), 0)[used], voxels[used]
         order = np.lexsort((labels, block))
         block, labels, voxels = block[order], labels[order], voxels[order]
         new = np.ones(len(order), bool)

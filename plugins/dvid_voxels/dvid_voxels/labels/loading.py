@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import secrets
 import sys
 from functools import cache
 from typing import Any
 
 _NAME = f"{__package__}.kernels"
+
+KEY = secrets.randbits(64)
+"""Of this process's hash tables of labels."""
 
 
 @cache

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..geometry import Triple
 from .blocks import Blocks
 from .form import Buffer, zero
-from .loading import kernels
+from .loading import KEY, kernels
 
 _OLD: Triple = (2, 0, 0)
 
@@ -37,5 +37,5 @@ def downres(children: Sequence[Buffer | None], size: Triple, old: Buffer | None 
     for row, (place, _) in enumerate(sorted(found)):
         z, y, x = place
         number[4 * z + 2 * y + x if place != _OLD else 8] = row
-    packed: NDArray[np.uint8] = kernels().downres(*blocks.laid(), *blocks.grid, number)
+    packed: NDArray[np.uint8] = kernels().downres(*blocks.laid(), *blocks.grid, number, KEY)
     return packed.tobytes()

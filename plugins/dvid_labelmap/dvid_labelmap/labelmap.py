@@ -1,0 +1,348 @@
+"""The labelmap datatype."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, TypeVar, cast
+
+import msgspec
+import numpy as np
+from dvid_voxels import labels
+from dvid_voxels.extents import corners, read_extents, shown
+from dvid_voxels.geometry import Box, Triple
+from dvid_voxels.images import Picture, picture_of
+from dvid_voxels.label_events import LABEL_EVENTS, LabelsAt
+from dvid_voxels.paths import Plane, check_bytes
+from dvid_voxels.peers import RoiMask, Voxels
+from dvid_voxels.settings import with_lists
+from numpy.typing import NDArray
+
+from dvid_core import BadRequest, Compression, Info, Instance, LogRecord, Mutation, NodeLocked, View
+from dvid_core import Settings as AnySettings
+from dvid_core.mutlog import read_log
+
+from . import snapshot
+from .handlers import ROUTES
+from .index import read_bodies
+from .keys import BLOCK, CLASSES, DIRTY, EXTENTS, POSTED, SNAPSHOT
+from .mapping import Labels, Seen, join_all
+from .pyramid import Pyramid, compute, read_pyramid
+from .settings import LabelSettings, check_strings, checked
+from .state import State, unpack_pairs
+from .volume import LabelVolume
+
+log = logging.getLogger(__name__)
+
+P = TypeVar("P")
+
+RECORDS = 4000
+"""Log records after which a snapshot is made: a start reads so many in 0.2 s."""
+
+PICTURE_BYTES = 64 << 20
+
+
+class LabelMap(Instance):
+    """Segmentations: a 64-bit label, the supervoxel, for each voxel, and a mapping of supervoxels to bodies.
+
+    Made with POST /api/repo/<uuid>/instance and {"typename": "labelmap", "dataname": "<name>", ...}.  Settings, all
+    given as strings:
+
+        BlockSize        x,y,z of a block; multiples of 16                       64,64,64
+        VoxelSize        x,y,z of a voxel                                        8,8,8
+        VoxelUnits       the units of VoxelSize                                  nanometers,nanometers,nanometers
+        MaxDownresLevel  the coarsest scale that is kept, each half the one before: 0 to 255     0
+        IndexedLabels    false: no label indices, so no sizes, lists and edits of bodies         true
+        MinPoint, MaxPoint   extents to show until something is written, x,y,z
+        Versioned        true or false
+
+    Voxels hold supervoxels; what is read is mapped to bodies unless supervoxels=true.  Label 0 is background.
+    """
+
+    typename, type_version = "labelmap", "0.1"
+    type_url = "github.com/janelia-flyem/dvid/datatype/labelmap"
+    Settings = LabelSettings
+    keys = CLASSES
+    routes = ROUTES
+    emits = LABEL_EVENTS
+
+    settings: LabelSettings
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.state = State()
+        self._orders: dict[tuple[int, int], list[int]] = {}
+        self._seen: dict[int, tuple[tuple[Any, ...], int, Seen]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tidying = False
+
+    @classmethod
+    def read_settings(cls, raw: dict[str, Any]) -> LabelSettings:
+        if any(name.lower() == "typename" for name in raw):
+            check_strings(raw)
+        settings = cast("LabelSettings", super().read_settings(with_lists(raw)))
+        if settings.GridStore:
+            raise BadRequest(f"GridStore: {settings.GridStore!r} is no store of precomputed volumes")
+        return checked(settings)
+
+    @classmethod
+    def compression(cls, wanted: Compression, settings: AnySettings) -> Compression:
+        wanted = super().compression(wanted, settings)
+        return wanted if cast("LabelSettings", settings).Compression else Compression("gzip")
+
+    # -- life
+
+    async def open(self) -> None:
+        # Requests that need the kernels wait for them in their threads.
+        self._in_background(self.server.kernels.run(labels.warm))
+        root = View(self, self.repo.dag.root)
+        found = await root.open(SNAPSHOT.key())
+        if found is not None:
+            self.state.load(*await self.server.kernels.run(snapshot.read_snapshot, await found.read()))
+        for version in sorted(self._logged()):
+            node = self.repo.dag.nodes.get(version) or self.repo.dag.root
+            view = View(self, node)
+            after = self.state.numbers.get(version, 0)
+            async for number, record in read_log(self.store, self.id, version, after):
+                if isinstance(record.payload, dict) and "posted" in record.payload:
+                    mutation = record.payload["posted"]
+                    self.state.incoming[mutation] = await self.posted(view, mutation)
+                self.state.apply(version, number, record.payload)
+        self.state.fresh = 0 if found is not None else self.state.fresh
+        await self._resume()
+
+    def _logged(self) -> frozenset[int]:
+        return self.written(0xFF)
+
+    async def _resume(self) -> None:
+        """Finish the lower scales of ingests that a stop or crash cut short."""
+        for version in sorted(self.written(DIRTY.number)):
+            node = self.repo.dag.nodes.get(version) or self.repo.dag.root
+            view = View(self, node)
+            if view.version != version:
+                continue
+            async for page in view.scan(*DIRTY.all()):
+                for tkey, found in page:
+                    data = await found.read()  # type: ignore[union-attr]
+                    try:
+                        await self.compute_scales(view, DIRTY.unpack(tkey)[0], read_pyramid(data))
+                    except Exception:
+                        log.exception("lower scales of %s at %s are not complete", self.name, node.uuid)
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- the state in memory
+
+    def apply(self, version: int, number: int, record: LogRecord) -> None:
+        self.state.apply(version, number, record.payload)
+        if not self._tidying and (self.state.fresh >= RECORDS or self._crowded()):
+            self._tidying = True
+            self._in_background(self._tidy())
+
+    def _crowded(self) -> bool:
+        return len(self.state.mapping.layers) > 6
+
+    async def _tidy(self) -> None:
+        try:
+            joined = self.state.mapping.crowded()
+            if joined:
+                layer = None
+                try:
+                    layer = await self.server.kernels.run(join_all, joined)
+                finally:
+                    self.state.mapping.replace(joined, layer)
+            if self.state.fresh >= RECORDS:
+                await self.save_snapshot()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("tidying the mapping of %s", self.name)
+        finally:
+            self._tidying = False
+
+    async def save_snapshot(self) -> None:
+        """Keep the state in memory for the next start."""
+        state = self.state
+        layers = state.mapping.layers
+        empty = np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.uint32)
+        head_only = state.head(snapshot.Layer(*empty))
+        state.fresh = 0
+        layer = await self.server.kernels.run(join_all, layers) if layers else snapshot.Layer(*empty)
+        head = msgspec.structs.replace(head_only, entries=len(layer.supervoxels))
+        data = await self.server.kernels.run(snapshot.pack_snapshot, head, layer)
+        view = View(self, self.repo.dag.root)
+        staged = await view.stage(snapshot.pieces(data))
+
+        async def change(m: Mutation) -> None:
+            m.put(SNAPSHOT.key(), staged)
+
+        await view.edit("snapshot", change)
+
+    async def posted(self, view: View, mutation: int) -> tuple[Labels, Labels]:
+        """A posted mapping that is too long for its record: supervoxels and bodies."""
+        data = await view.get(POSTED.key(mutation))
+        if data is None:
+            raise LookupError(f"the mapping of mutation {mutation} is gone")
+        return unpack_pairs(data)
+
+    def order(self, version: int) -> list[int]:
+        """The versions that `version` sees, nearest first; where parents of a merge disagree the first is nearer."""
+        dag = self.repo.dag
+        if not self.versioned:
+            return [0]
+        found = self._orders.get((version, len(dag)))
+        if found is None:
+            if len(self._orders) > 256:
+                self._orders.clear()
+            found = self._orders[version, len(dag)] = nearest_first(dag, version)
+        return found
+
+    def seen(self, view: View) -> Seen:
+        """The mapping as a version sees it now: the same object until it changes."""
+        mapping = self.state.mapping
+        held = self._seen.get(view.version)
+        if held is not None and held[0] is mapping.layers and held[1] == len(mapping.versions):
+            return held[2]
+        if len(self._seen) > 256:
+            self._seen.clear()
+        seen = mapping.seen(self.order(view.version))
+        self._seen[view.version] = mapping.layers, len(mapping.versions), seen
+        return seen
+
+    def max_label(self, version: int) -> int:
+        """The largest label of a version and its ancestors; 0 when none is known."""
+        maxima = self.state.maxima
+        if not self.versioned:
+            return maxima.get(0, 0)
+        return max((maxima[v] for v in self.repo.dag.visible(version, maxima)), default=0)
+
+    def raises(self, version: int, label: int) -> bool:
+        """Whether `label` is beyond the largest label that the version knows."""
+        return label > self.max_label(version)
+
+    # -- voxels
+
+    def volume(
+        self, view: View, scale: int = 0, *, supervoxels: bool = False, mask: RoiMask | None = None
+    ) -> LabelVolume:
+        """The blocks of one scale as `view` sees them now."""
+        return LabelVolume(view, scale, self.settings.block, None if supervoxels else self.seen(view), mask)
+
+    async def compute_scales(self, view: View, number: int, work: Pyramid) -> None:
+        """Compute the lower scales that an ingest marked as to be done."""
+        # Not on behalf of the user: a version that is locked meanwhile gets the scales of what it holds.
+        own = View(self, view.node)
+        try:
+            await compute(own, number, work, self.settings.MaxDownresLevel, self.settings.block)
+        except NodeLocked:
+            log.error("lower scales of %s at %s are left as they were", self.name, view.uuid)
+
+    # -- info
+
+    async def extents(self, view: View) -> Box | None:
+        """The box that was written, or what was given at creation."""
+        return await read_extents(view, EXTENTS) or self.settings.preset
+
+    def properties(self, box: Box | None) -> dict[str, Any]:
+        """What info and metadata show of the volume."""
+        settings = self.settings
+        values = [{"DataType": "uint64", "Label": "labelmap"}]
+        return {
+            **shown(settings, box, values, interpolable=False),
+            "GridStore": settings.GridStore,
+            "ScaleLevel": settings.ScaleLevel,
+        }
+
+    async def info(self, view: View) -> Info:
+        box = await self.extents(view)
+        state, settings = self.state, self.settings
+        extended = {
+            **self.properties(box),
+            "MaxLabel": {str(v): n for v, n in sorted(state.maxima.items())},
+            "MaxRepoLabel": state.largest,
+            "NextLabel": state.next_label,
+            "IndexedLabels": settings.IndexedLabels,
+            "MaxDownresLevel": settings.MaxDownresLevel,
+        }
+        return Info(extended=extended, extra={"Extents": corners(box)})
+
+    def has_data(self) -> bool:
+        """Whether any block was ever written."""
+        return bool(self.written(BLOCK.number))
+
+    # -- for others
+
+    def offer(self, protocol: type[P], view: View) -> P | None:
+        if protocol is Voxels:
+            return cast("P", SeenVoxels(self, view))
+        return cast("P", SeenLabels(self, view)) if protocol is LabelsAt else None
+
+
+def nearest_first(dag: Any, version: int) -> list[int]:
+    """A version and its ancestors, each before its own ancestors; of a merge all that only the first parent sees comes
+    before what others see."""
+    out: list[int] = []
+    done: set[int] = set()
+    todo: list[tuple[int, bool]] = [(version, False)]
+    while todo:
+        at, left = todo.pop()
+        if left:
+            out.append(at)
+            continue
+        if at in done:
+            continue
+        done.add(at)
+        todo.append((at, True))
+        # The last parent is walked first, so that what it shares with others comes last.
+        todo += [(p, False) for p in dag.nodes[at].parents]
+    return out[::-1]
+
+
+class SeenVoxels:
+    """A labelmap as `Voxels`, for other datatypes."""
+
+    def __init__(self, instance: LabelMap, view: View) -> None:
+        self._instance, self._view = instance, view
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        return self._instance.settings.VoxelSize
+
+    async def extents(self) -> Box | None:
+        return await self._instance.extents(self._view)
+
+    async def picture(self, plane: Plane, box: Box) -> Picture:
+        check_bytes(box.count, 8, PICTURE_BYTES)
+        return picture_of(plane.flat(await self._instance.volume(self._view).read(box)), "rgba16")
+
+
+class SeenLabels:
+    """A labelmap as `LabelsAt`, for other datatypes."""
+
+    def __init__(self, instance: LabelMap, view: View) -> None:
+        self._instance, self._view = instance, view
+
+    @property
+    def block(self) -> Triple:
+        return self._instance.settings.block
+
+    async def labels_at(self, points: NDArray[np.int64], *, supervoxels: bool = False) -> Labels:
+        return await self._instance.volume(self._view, supervoxels=supervoxels).at_points(points)
+
+    async def bodies_of(self, supervoxels: Labels) -> Labels:
+        return self._instance.seen(self._view).bodies(supervoxels)
+
+    async def supervoxels_of(self, body: int) -> Labels | None:
+        found = (await read_bodies(self._view, [body])).get(body)
+        return None if found is None else found.sizes()[0]
+
+    async def mapped_by(self, mutation: int) -> Labels:
+        return (await self._instance.posted(self._view, mutation))[0]

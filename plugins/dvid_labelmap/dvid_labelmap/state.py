@@ -1,0 +1,107 @@
+"""`State`: what a labelmap keeps in memory, written by log records alone.
+
+The payload of a record is a dict, all keys optional:
+
+    max      the largest label that the version has now
+    next     [last label that was handed out, or 0 when labels follow the max label; ceiling, or 0]
+    map      bytes: n supervoxels, then their n bodies, u64 LE
+    posted   a mutation id: the mapping is under `keys.POSTED`
+    splits   [[supervoxel, remain, split], ...], see supervoxel-splits
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dvid_core import BadRequest
+
+from .mapping import Labels, Layer, Mapping
+from .snapshot import Head
+
+LAST = 2**64 - 1
+
+
+class State:
+    """One per instance.  `apply` is its only writer."""
+
+    def __init__(self) -> None:
+        self.mapping = Mapping()
+        self.maxima: dict[int, int] = {}
+        """By version: the largest label ever written or handed out in it."""
+        self.next_label = 0
+        """The last label handed out since an admin set where labels come from; 0 before."""
+        self.ceiling = 0
+        self.numbers: dict[int, int] = {}
+        """By version: the last log record in here."""
+        self.fresh = 0
+        """Records since the last snapshot."""
+        self.incoming: dict[int, tuple[Labels, Labels]] = {}
+        """Posted mappings whose records come now, by mutation id."""
+
+    def apply(self, version: int, number: int, payload: Any) -> None:
+        """Take on a record."""
+        if number <= self.numbers.get(version, 0):
+            return
+        self.numbers[version] = number
+        self.fresh += 1
+        if not isinstance(payload, dict):
+            return
+        if "max" in payload:
+            self.maxima[version] = max(self.maxima.get(version, 0), payload["max"])
+        if "next" in payload:
+            self.next_label, self.ceiling = payload["next"]
+        if "map" in payload:
+            self.mapping.add(version, *unpack_pairs(payload["map"]))
+        if "posted" in payload:
+            self.mapping.add(version, *self.incoming.pop(payload["posted"]))
+
+    # -- counters
+
+    @property
+    def largest(self) -> int:
+        """The largest label of all versions."""
+        return max(self.maxima.values(), default=0)
+
+    def reserve(self, count: int) -> tuple[int, dict[str, Any]]:
+        """The first of `count` new labels, and the payload that takes them.  Raises `BadRequest`."""
+        base = self.next_label or self.largest
+        last = base + count
+        if last > LAST:
+            raise BadRequest(f"{count} labels from {base + 1} on are beyond 2^64-1")
+        if self.ceiling and last > self.ceiling:
+            raise BadRequest(f"{count} labels from {base + 1} on are beyond the ceiling, {self.ceiling}")
+        payload: dict[str, Any] = {"max": last}
+        if self.next_label:
+            payload["next"] = [last, self.ceiling]
+        return base + 1, payload
+
+    # -- snapshots
+
+    def head(self, layer: Layer) -> Head:
+        """The state besides the mapping, whose entries are `layer`."""
+        return Head(
+            dict(self.numbers), list(self.mapping.versions), dict(self.maxima), self.next_label, self.ceiling,
+            len(layer.supervoxels),
+        )  # fmt: skip
+
+    def load(self, head: Head, layer: Layer) -> None:
+        """Begin with a snapshot."""
+        self.mapping.load(head.versions, layer)
+        self.maxima, self.numbers = dict(head.maxima), dict(head.numbers)
+        self.next_label, self.ceiling = head.next_label, head.ceiling
+
+
+def pack_pairs(supervoxels: Labels, bodies: Labels) -> bytes:
+    """A mapping as bytes."""
+    return supervoxels.astype("<u8").tobytes() + bodies.astype("<u8").tobytes()
+
+
+def unpack_pairs(data: bytes) -> tuple[Labels, Labels]:
+    """A mapping from bytes."""
+    both = np.frombuffer(data, "<u8")
+    return both[: len(both) // 2], both[len(both) // 2 :]
+
+
+__all__ = ["LAST", "State", "pack_pairs", "unpack_pairs"]

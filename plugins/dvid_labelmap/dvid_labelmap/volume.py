@@ -1,0 +1,199 @@
+"""`LabelVolume`: the label blocks of one scale as one version sees them, and boxes of labels read from them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias, cast
+
+import msgspec
+import numpy as np
+from dvid_voxels import labels
+from dvid_voxels.codecs import Codec, DamagedBlock
+from dvid_voxels.geometry import Box, Triple
+from dvid_voxels.peers import RoiMask
+from dvid_voxels.pipeline import pipelined
+from dvid_voxels.volume import Stored, Volume
+from numpy.typing import NDArray
+
+from dvid_core import KeyClass, View
+
+from .keys import ScaleKey
+from .mapping import Seen
+
+Array: TypeAlias = NDArray[np.uint64]
+
+GZIP = b"\x1f\x8b"
+
+BATCH = 64
+"""Blocks that are read at a time; compressed they have some 10 KB each."""
+
+SMALL = 4
+"""So many blocks are worked on without a hop to a thread."""
+
+SLAB = 32 << 20
+"""Bytes of voxels of a box that are held at once, unless a layer of blocks has more."""
+
+PLAIN = 128
+"""Bytes of a block that is stored as it is."""
+
+
+def unpacked(stored: bytes, size: Triple) -> bytes:
+    """The label block of a stored form."""
+    return labels.gunzip(stored, labels.limit(size)) if stored.startswith(GZIP) else stored
+
+
+def packed(block: bytes) -> bytes:
+    """The stored form of a label block."""
+    return labels.gzipped(block) if len(block) > PLAIN else block
+
+
+class BlockReader(Volume, frozen=True):
+    """The stored blocks of one scale; compressed, many fit in memory."""
+
+    @property
+    def _batch_size(self) -> int:
+        return BATCH
+
+
+def together(found: Iterable[Stored], size: Triple, seen: Seen | None) -> labels.Blocks:
+    """A kernel: stored blocks side by side, their tables mapped to bodies when `seen` is given."""
+    try:
+        blocks = labels.Blocks.of([(at, unpacked(stored, size)) for at, stored in found], size)
+    except ValueError as err:
+        raise DamagedBlock(f"a stored label block cannot be read: {err}") from err
+    if seen is None or seen.empty or not len(blocks):
+        return blocks
+    return blocks.mapped(seen.bodies(blocks.tables()))
+
+
+class LabelVolume(msgspec.Struct, frozen=True):
+    """Made for each request; sees one moment of the mapping."""
+
+    view: View
+    scale: int
+    size: Triple
+    """Voxels of a block, z, y, x."""
+    seen: Seen | None = None
+    """What makes bodies of supervoxels; None leaves supervoxels."""
+    mask: RoiMask | None = None
+    """Blocks outside read as 0."""
+
+    @property
+    def blocks(self) -> BlockReader:
+        """The stored blocks."""
+        return BlockReader(self.view, cast("KeyClass", ScaleKey(self.scale)), Codec(self.size, "<u8"))
+
+    @property
+    def mapped(self) -> bool:
+        """Whether what is read differs from what is stored."""
+        return self.seen is not None and not self.seen.empty
+
+    async def run(self, count: int, kernel: Any, *args: Any) -> Any:
+        """A kernel over `count` blocks, in a thread unless that takes longer than the work."""
+        if count <= SMALL and labels.ready():
+            return kernel(*args)
+        return await self.view.run(kernel, *args)
+
+    async def stored(self, box: Box) -> AsyncIterator[list[Stored]]:
+        """Batches of the stored blocks within a box of blocks, those outside of the mask left out."""
+        inside = None if self.mask is None else await self.mask.inside(box)
+        async for batch in self.blocks.stored(box):
+            if inside is not None:
+                z, y, x = box.low
+                batch = [found for found in batch if inside[found[0][0] - z, found[0][1] - y, found[0][2] - x]]
+            if batch:
+                yield batch
+
+    async def all_in(self, box: Box) -> labels.Blocks:
+        """The blocks that a box of voxels touches, mapped; the caller bounds the box."""
+        found: list[Stored] = []
+        async for batch in self.stored(box.blocks(self.size)):
+            found += batch
+        return cast("labels.Blocks", await self.run(len(found), together, found, self.size, self.seen))
+
+    async def read(self, box: Box) -> Array:
+        """The voxels of `box`, an array (z, y, x); the caller bounds it."""
+        found: list[Stored] = []
+        out: Array | None = None
+        async for batch in self.stored(box.blocks(self.size)):
+            found += batch
+            if len(found) >= BATCH:
+                out = np.zeros(box.size, np.uint64) if out is None else out
+                await self.view.run(_fill, out, box, found, self.size, self.seen)
+                found = []
+        if out is None:
+            return cast("Array", await self.run(len(found), _assembled, found, self.size, self.seen, box))
+        if found:
+            await self.view.run(_fill, out, box, found, self.size, self.seen)
+        return out
+
+    async def stream(self, box: Box) -> AsyncIterator[bytes]:
+        """The voxels of `box` in pieces, x fastest, then y, then z; a few slabs of them are in memory."""
+        async for piece in pipelined(self._packed(part) for part in self.slabs(box)):
+            yield piece
+
+    def slabs(self, box: Box) -> Iterator[Box]:
+        """The box cut along z at the faces of blocks."""
+        layer = box.size[1] * box.size[2] * min(box.size[0], self.size[0]) * 8
+        return box.layers(self.size, max(1, SLAB // layer))
+
+    async def _packed(self, box: Box) -> bytes:
+        return cast("bytes", (await self.read(box)).reshape(-1).view(np.uint8).data)
+
+    async def lz4_stream(self, box: Box) -> AsyncIterator[bytes]:
+        """The voxels of `box` as one LZ4 block."""
+        parts = list(self.slabs(box))
+        joiner = labels.Lz4Joiner()
+        async for piece in pipelined((self._lz4(part, part is parts[-1]) for part in parts), 2):
+            data = joiner.add(piece)
+            if data:
+                yield data
+
+    async def _lz4(self, box: Box, last: bool) -> Any:
+        blocks = await self.all_in(box)
+        return await self.run(len(blocks), _lz4_piece, blocks, box, last)
+
+    async def at_points(self, points: NDArray[np.int64]) -> Array:
+        """The labels of voxels, (n, 3) of z, y, x: (n,)."""
+        out = np.zeros(len(points), np.uint64)
+        where = np.floor_divide(points, np.array(self.size))
+        distinct, members = np.unique(where, axis=0, return_inverse=True)
+        members = members.reshape(-1)
+        order = np.argsort(members, kind="stable")
+        ends = np.searchsorted(members[order], np.arange(len(distinct) + 1))
+        names: list[Triple] = [(z, y, x) for z, y, x in distinct.tolist()]
+        for at in range(0, len(names), BATCH):
+            found = await self.blocks.values(names[at : at + BATCH])
+            if not found:
+                continue
+            some = order[ends[at] : ends[min(at + BATCH, len(names))]]
+            out[some] = await self.run(len(found), _labels_at, found, self.size, self.seen, points[some])
+        return out
+
+
+def _fill(out: Array, box: Box, found: Sequence[Stored], size: Triple, seen: Seen | None) -> None:
+    together(found, size, seen).fill(out, box.low)
+
+
+def _assembled(found: Sequence[Stored], size: Triple, seen: Seen | None, box: Box) -> Array:
+    return labels.assemble(together(found, size, seen), box)
+
+
+def _lz4_piece(blocks: labels.Blocks, box: Box, last: bool) -> Any:
+    return labels.lz4_piece(blocks, box, last=last)
+
+
+def _labels_at(found: Sequence[Stored], size: Triple, seen: Seen | None, points: NDArray[np.int64]) -> Array:
+    at = labels.Blocks.of([(at, unpacked(stored, size)) for at, stored in found], size).labels_at(points)
+    return at if seen is None else seen.bodies(at)
+
+
+def batches(items: Iterable[Any], count: int) -> Iterator[list[Any]]:
+    """Lists of at most `count` of the items."""
+    rest = iter(items)
+    while batch := list(islice(rest, count)):
+        yield batch
+
+
+__all__ = ["BATCH", "Array", "LabelVolume", "batches", "packed", "together", "unpacked"]

@@ -1,0 +1,161 @@
+"""Voxels of chosen labels, as runs and as bit masks; the chosen labels are those that are not 0."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from ..jit import OUT, TRIPLES, inner, kernel
+from .memory import load8, reversed_bits, store8, store32
+from .reading import LAID, line_of, value_of
+
+I64 = types.int64
+
+
+@inner
+def mask_of(data, at, bits, pal, palette, line):  # type: ignore[no-untyped-def]
+    """Which of a line's 8 voxels are chosen, the first in the lowest bit."""
+    if bits == 0:
+        return 255 if palette[pal] else 0
+    if bits == 1:
+        found = np.int64(reversed_bits(np.uint64(load8(data, at + line))) >> np.uint64(56))
+        return (found if palette[pal + 1] else 0) | (255 - found if palette[pal] else 0)
+    word = line_of(data, at, bits, line)
+    mask = 0
+    for x in range(8):
+        mask |= np.int64(palette[pal + value_of(data, at, bits, line, word, x)] != 0) << x
+    return mask
+
+
+@inner
+def any_of(bits, pal, palette):  # type: ignore[no-untyped-def]
+    """Whether a sub-block may have a chosen voxel."""
+    for k in range(1 << bits):
+        if palette[pal + k]:
+            return True
+    return False
+
+
+@inner
+def longer(out, used, more):  # type: ignore[no-untyped-def]
+    """The same rows with room for more."""
+    if used + more <= len(out):
+        return out
+    bigger = np.empty((2 * (used + more), 4), np.int32)
+    bigger[:used] = out[:used]
+    return bigger
+
+
+@kernel(types.int32[:, ::1], *LAID, I64, I64, I64, TRIPLES, I64, I64, I64, I64, I64, I64)
+def runs(data, bits, at, pal, palette, gz, gy, gx, places, zl, yl, xl, zh, yh, xh):  # type: ignore[no-untyped-def]
+    """Runs (x, y, z, length) of chosen voxels; blocks that follow one another along x are taken together."""
+    cells = gz * gy * gx
+    out = np.empty((256, 4), np.int32)
+    n = 0
+    some = np.empty((gz, gy), np.bool_)
+    b = 0
+    while b < len(places):
+        end = b + 1
+        while (
+            end < len(places)
+            and places[end, 0] == places[b, 0]
+            and places[end, 1] == places[b, 1]
+            and places[end, 2] == places[end - 1, 2] + 1
+        ):
+            end += 1
+        oz, oy, ox = 8 * gz * places[b, 0], 8 * gy * places[b, 1], 8 * gx * places[b, 2]
+        z0, z1 = max(0, zl - oz), min(8 * gz, zh - oz)
+        y0, y1 = max(0, yl - oy), min(8 * gy, yh - oy)
+        across = (end - b) * gx
+        c0, c1 = max(0, (xl - ox) >> 3), min(across, (xh - ox + 7) >> 3)
+        for cz in range(gz):
+            for cy in range(gy):
+                some[cz, cy] = False
+                for c in range(c0, c1):
+                    cell = (b + c // gx) * cells + (cz * gy + cy) * gx + c % gx
+                    if any_of(np.int64(bits[cell]), pal[cell], palette):
+                        some[cz, cy] = True
+                        break
+        for z in range(z0, z1):
+            for y in range(y0, y1):
+                if not some[z >> 3, y >> 3]:
+                    continue
+                out = longer(out, n, 4 * across + 1)
+                line = (z & 7) * 8 + (y & 7)
+                row = ((z >> 3) * gy + (y >> 3)) * gx
+                begun = -1
+                for k in range(c0 // gx, (c1 + gx - 1) // gx):
+                    for c in range(max(0, c0 - k * gx), min(gx, c1 - k * gx)):
+                        cell = (b + k) * cells + row + c
+                        x = 8 * (k * gx + c)
+                        mask = mask_of(data, at[cell], np.int64(bits[cell]), pal[cell], palette, line)
+                        if ox + x < xl:
+                            mask &= -1 << (xl - ox - x)
+                        if ox + x + 8 > xh:
+                            mask &= (1 << (xh - ox - x)) - 1
+                        if mask == (255 if begun >= 0 else 0):
+                            continue
+                        for place in range(8):
+                            if (mask >> place) & 1:
+                                if begun < 0:
+                                    begun = x + place
+                            elif begun >= 0:
+                                out[n, 0], out[n, 1] = ox + begun, oy + y
+                                out[n, 2], out[n, 3] = oz + z, x + place - begun
+                                n += 1
+                                begun = -1
+                if begun >= 0:
+                    out[n, 0], out[n, 1] = ox + begun, oy + y
+                    out[n, 2], out[n, 3] = oz + z, min(8 * c1, xh - ox) - begun
+                    n += 1
+        b = end
+    return out[:n].copy()
+
+
+@kernel(OUT, *LAID, I64, I64, I64, TRIPLES, types.boolean[::1])
+def sparse_blocks(data, bits, at, pal, palette, gz, gy, gx, places, touched):  # type: ignore[no-untyped-def]
+    """The chosen voxels of the touched blocks as flags and bit masks per sub-block."""
+    cells = gz * gy * gx
+    out = np.empty(4096, np.uint8)
+    n = 0
+    for b in range(len(places)):
+        if not touched[b]:
+            continue
+        if n + 13 + 65 * cells > len(out):
+            bigger = np.empty(2 * (n + 13 + 65 * cells), np.uint8)
+            bigger[:n] = out[:n]
+            out = bigger
+        store32(out, n, 8 * gx * places[b, 2])
+        store32(out, n + 4, 8 * gy * places[b, 1])
+        store32(out, n + 8, 8 * gz * places[b, 0])
+        out[n + 12] = 2
+        to = n + 13
+        none = full = 0
+        for cell in range(b * cells, (b + 1) * cells):
+            width = np.int64(bits[cell])
+            every, either = 255, 0
+            if width == 0 or not any_of(width, pal[cell], palette):
+                every = either = 255 if width == 0 and palette[pal[cell]] else 0
+            else:
+                for line in range(64):
+                    mask = mask_of(data, at[cell], width, pal[cell], palette, line)
+                    store8(out, to + 1 + line, mask)
+                    every &= mask
+                    either |= mask
+            if either == 0:
+                out[to] = 0
+                none += 1
+            elif every == 255:
+                out[to] = 1
+                full += 1
+            else:
+                out[to] = 2
+                to += 64
+            to += 1
+        if none == cells:
+            continue
+        if full == cells:
+            out[n + 12] = 1
+            to = n + 13
+        n = to
+    return out[:n].copy()

@@ -6,14 +6,20 @@ names stay.
 
 from .errors import (
     BadRequest,
+    ConfigError,
+    Conflict,
     DvidError,
     MergeConflict,
     NodeLocked,
     NotFound,
     RangeNotSatisfiable,
     Refused,
+    StoreClosed,
+    StoreError,
+    StoreInUse,
     Unavailable,
     UnknownInstance,
+    UnknownOutcome,
 )
 from .events import Event
 from .hookspecs import hookimpl
@@ -39,7 +45,7 @@ from .routes import (
     put,
 )
 from .settings import Compression, Settings
-from .storage.base import Batch, Limits, Page, Receipt, Store, StoreConfig, check_limits
+from .storage.base import Batch, Limits, Page, Receipt, Store, StoreConfig, Want, check_limits
 from .values import Staged, Value
 from .view import Disputed, View
 
@@ -47,10 +53,11 @@ __version__ = "1.0.0"
 
 __all__ = [
     "EMPTY", "I32", "JSON", "OCTETS", "TEXT", "U8", "U16", "U32", "U64", "ZYX",
-    "About", "BadRequest", "Batch", "Caller", "Compression", "Disputed", "DvidError", "Edited", "Event", "Flag",
+    "About", "BadRequest", "Batch", "Caller", "Compression", "ConfigError", "Conflict", "Disputed", "DvidError", "Edited", "Event", "Flag",
     "Info", "Instance", "KeyClass", "LazyInt", "LazyNumber", "Limits", "LogRecord", "LogSink", "MergeConflict",
     "Mutation", "NodeLocked", "NotFound", "Page", "Param", "Piece", "RangeNotSatisfiable", "Receipt", "Refused", "Reply",
-    "Request", "Route", "Settings", "Source", "Staged", "Store", "StoreConfig", "Switch", "Uint64", "Unavailable",
-    "UnknownInstance", "Value", "Vec3", "View",
+    "Request", "Route", "Settings", "Source", "Staged", "Store", "StoreClosed", "StoreConfig", "StoreError",
+    "StoreInUse", "Switch", "Uint64", "Unavailable",
+    "UnknownInstance", "UnknownOutcome", "Value", "Vec3", "View", "Want",
     "check_limits", "delete", "get", "head", "hookimpl", "parse_json", "post", "put",
 ]  # fmt: skip

@@ -26,9 +26,13 @@ INSTANCE_SPEC = re.compile(r".+:[0-9a-f]{32}")
 
 REPLACED_ENGINES = ("badger", "basholeveldb")
 """Engines of the reference whose stores are served by RocksDB."""
+OWN_ENGINES = ("rocksdb", "memory")
+"""Engines that come with the core, which are never log sinks."""
 LOG_ENGINES = ("filelog",)
 """Engines of `[store.<alias>]` sections that are log sinks, not stores."""
-SECTIONS = ("server", "logging", "store", "backend", "mutations")
+SECTIONS = ("server", "logging", "store", "backend", "mutations", "plugin")
+IDLE_KEYS = ("instance_id_gen", "instance_id_start", "interactiveopsbeforeblock")
+"""Keys of [server] that are checked and have no effect here."""
 LATER_SECTIONS = ("auth", "email", "kafka", "cache", "mutcache", "groupcache", "mirror")
 LATER_KEYS = {"mutations": ("httpstore", "blobstore")}
 
@@ -186,6 +190,8 @@ class Config(Struct, frozen=True, kw_only=True):
     logging: LoggingSettings = LoggingSettings()
     mutations: MutationsSettings = MutationsSettings()
     logs: dict[str, StoreSection] = {}
+    plugins: dict[str, dict[str, Any]] = {}
+    """The sections [plugin.<name>]: what a plug-in reads, its keys as written."""
     warnings: tuple[str, ...] = ()
     text: str = ""
     path: Path | None = None
@@ -217,7 +223,7 @@ def parse_config(text: str, base: Path, data_dir: Path | None = None) -> Config:
     """
     warnings: list[str] = []
     sections = _sections(text, warnings)
-    stores, logs = _stores(sections["store"], base, warnings)
+    stores, logs = _stores(sections["store"], _log_aliases(sections["backend"]), base, warnings)
     if stores and data_dir:
         raise ConfigError("the stores are named here, so --data cannot be given as well")
     if not stores and not data_dir:
@@ -230,6 +236,7 @@ def parse_config(text: str, base: Path, data_dir: Path | None = None) -> Config:
         stores=stores,
         logs=logs,
         backend=_backend(sections["backend"], stores, logs, base, warnings),
+        plugins=_plugins(sections["plugin"]),
         warnings=tuple(warnings),
         text=text,
     )
@@ -336,6 +343,8 @@ def _read(cls: type[S], table: Any, where: str, base: Path, warnings: list[str],
         else:
             name = spelled[names[key]]
             given[name] = _value(hints[name].__metadata__[0], value, base, f"[{where}] {names[key]}")
+            if where == "server" and key in IDLE_KEYS:
+                warnings.append(f"[server] {names[key]} has no effect on this server")
     return cls(**given)
 
 
@@ -346,8 +355,25 @@ def _value(kind: Kind, value: Any, base: Path, where: str) -> Any:
         raise ConfigError(f"{where}: expected {kind.expected}, got {value!r}") from None
 
 
-def _stores(table: Any, base: Path, warnings: list[str]) -> tuple[dict[str, StoreSection], dict[str, StoreSection]]:
-    """Stores and log sinks by alias.  `durable` right under [store] holds for all stores that say nothing else."""
+def _plugins(table: Any) -> dict[str, dict[str, Any]]:
+    out = {}
+    for name, written, value in _items(table, "plugin"):
+        if not isinstance(value, dict):
+            raise ConfigError(f"[plugin] {written}: expected a section [plugin.{written}], got {value!r}")
+        out[name] = value
+    return out
+
+
+def _log_aliases(table: Any) -> set[str]:
+    """The aliases that some assignment names as a log and none as a store."""
+    rules = [value for _, _, value in _items(table, "backend") if isinstance(value, dict)]
+    return {str(r["log"]) for r in rules if "log" in r} - {str(r["store"]) for r in rules if "store" in r}
+
+
+def _stores(
+    table: Any, log_aliases: Collection[str], base: Path, warnings: list[str]
+) -> tuple[dict[str, StoreSection], dict[str, StoreSection]]:
+    """Stores and log sinks by alias; a sink is a section that is used as one.  `durable` right under [store] holds for all stores that say nothing else."""
     stores: dict[str, StoreSection] = {}
     logs: dict[str, StoreSection] = {}
     shared: dict[str, Any] = {}
@@ -360,7 +386,8 @@ def _stores(table: Any, base: Path, warnings: list[str]) -> tuple[dict[str, Stor
         path = section.options.get("path")
         if path and owners.setdefault(path, alias) != alias:
             raise ConfigError(f"[store.{owners[path]}] and [store.{alias}] have one path, {path}: give each its own")
-        (logs if section.engine in LOG_ENGINES else stores)[alias] = section
+        is_sink = section.engine in LOG_ENGINES or (alias in log_aliases and section.engine not in OWN_ENGINES)
+        (logs if is_sink else stores)[alias] = section
     return {a: replace(s, options={**shared, **s.options}) for a, s in stores.items()}, logs
 
 

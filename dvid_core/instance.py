@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
@@ -12,8 +13,8 @@ import msgspec
 from . import settings as _settings
 from .errors import BadRequest, UnknownInstance
 from .events import Event
-from .keys import KeyClass, Kind, check_key_classes, data_prefix, prefix_range, u32
-from .mutlog import LogRecord
+from .keys import LOG_CLASS, KeyClass, Kind, check_key_classes, data_prefix, prefix_range, u32
+from .mutlog import LogRecord, read_log
 from .records import InstanceRecord
 from .routes import Route, RouteTable
 from .settings import CHECKSUMS, Compression, read_settings
@@ -85,6 +86,7 @@ class Instance:
         self._wrote: dict[int, set[int]] = {}
         self._buried: set[int] = set()
         self._visible: dict[tuple[int, int], list[int]] = {}
+        self._chains: dict[tuple[int, int], bool] = {}
 
     # -- for datatypes to override
 
@@ -101,8 +103,9 @@ class Instance:
         return wanted
 
     @classmethod
-    def admit(cls, server: Server, settings: _settings.Settings) -> None:
-        """Raise `BadRequest` when a new instance with these settings does not fit this server."""
+    async def admit(cls, server: Server, settings: _settings.Settings) -> _settings.Settings:
+        """The settings that a new instance gets; `BadRequest` when it cannot be made on this server."""
+        return settings
 
     async def open(self) -> None:
         """On first use: rebuild in-memory state."""
@@ -127,6 +130,15 @@ class Instance:
     def event_locks(self, events: Sequence[Event]) -> Iterable[Any]:
         """Keys of this instance that are locked while `events` are handled."""
         return ()
+
+    async def records(self, version: int, after: int = 0) -> AsyncIterator[tuple[int, LogRecord]]:
+        """The log records of a version numbered after + 1 and up, in order; for `open` to rebuild state from."""
+        async for number, record in read_log(self.store, self.id, version, after):
+            yield number, record
+
+    def logged_versions(self) -> frozenset[int]:
+        """The versions that have log records."""
+        return self.written(LOG_CLASS)
 
     # -- names
 
@@ -248,6 +260,7 @@ class Instance:
             self._wrote.setdefault(klass, set()).add(version)
             for key in [k for k in self._visible if k[0] == klass]:
                 del self._visible[key]
+                self._chains.pop(key, None)
 
     def writers(self, klass: int, version: int) -> list[int]:
         """The versions that wrote `klass` and are seen from `version`, newest first."""
@@ -256,6 +269,16 @@ class Instance:
             wrote = self._wrote.get(klass, ())
             found = self.repo.dag.visible(version, wrote) if self.versioned else sorted(wrote)
             self._visible[klass, version] = found
+        return found
+
+    def is_chain(self, klass: int, version: int) -> bool:
+        """Whether each of `writers` descends from all that follow it, so that the newest entry seen decides."""
+        found = self._chains.get((klass, version))
+        if found is None:
+            writers = self.writers(klass, version)
+            is_ancestor = self.repo.dag.is_ancestor
+            found = not self.versioned or all(is_ancestor(b, a) for a, b in itertools.pairwise(writers))
+            self._chains[klass, version] = found
         return found
 
     def seen_elsewhere(self, klass: int, version: int) -> bool:

@@ -207,7 +207,7 @@ class Repos:
         if name in RESERVED or "/" in name or name in (".", ".."):
             raise BadRequest(f"dataname: {name!r} cannot be the name of an instance")
         settings = kind.read_settings(config)
-        kind.admit(self.server, settings)
+        settings = await kind.admit(self.server, settings)
         wanted = Compression.read(given.get("compression", "lz4"))
         compression = kind.compression(wanted, settings)
         checksum = read_checksum(given.get("checksum", "none"))

@@ -103,12 +103,13 @@ class Server:
         if self.config.mutations.jsonstore is not None:
             wanted["jsonstore"] = {"path": str(self.config.mutations.jsonstore)}
         for alias, section in self.config.logs.items():
-            if section.engine in self.plugins.sinks:
-                wanted[alias] = section.options
+            if section.engine not in self.plugins.sinks:
+                there = ", ".join(self.plugins.sinks)
+                raise ConfigError(f"[store.{alias}] engine: no log sink {section.engine!r} is installed (there are: {there})")
+            wanted[alias] = section.options
         for alias, options in wanted.items():
-            kind = self.plugins.sinks.get(alias if alias == "jsonstore" else self.config.logs[alias].engine)
-            if kind is not None:
-                self.sinks[alias] = await kind.open(options)
+            section = self.config.logs.get(alias)
+            self.sinks[alias] = await self.plugins.sinks[section.engine if section else alias].open(options)
 
     async def _resume(self, instance: Instance) -> None:
         """Let what follows this instance go on where it stopped; one that cannot is reported."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -77,13 +78,27 @@ class View:
             entries = [(w, r) for w, r in zip(writers, await store.get_many(keys)) if r is not None]
         else:
             start, stop = self._seek(key)
-            entries = await self._nearest(start, stop)
+            entries = await self._nearest(tkey[0], start, stop)
         return self._settle(tkey, entries)
 
     def _seek(self, key: bytes) -> tuple[bytes, bytes]:
         return key + u32(NEWEST - self.version), key + b"\xff\xff\xff\xff\x00"
 
-    async def _nearest(self, start: bytes, stop: bytes) -> list[tuple[int, bytes]]:
+    async def _nearest(self, klass: int, start: bytes, stop: bytes) -> list[tuple[int, bytes]]:
+        """The entries of one key that decide what is seen here, newest first; usually not all there are."""
+        first = (await self.instance.store.scan_many([(start, stop)], limit=self._few(klass)))[0]
+        return await self._deciding(klass, first, start, stop)
+
+    def _few(self, klass: int) -> int:
+        """How many entries of a key are read at first."""
+        return 1 if self.instance.is_chain(klass, self.version) else FEW
+
+    async def _deciding(self, klass: int, first: Page, start: bytes, stop: bytes) -> list[tuple[int, bytes]]:
+        """The same, given the first `_few` entries."""
+        entries = [(NEWEST - int.from_bytes(k[-4:], "big"), r) for k, r in first]
+        few = self._few(klass)
+        if len(entries) < few or (few == 1 and entries[0][0] in self.writers(klass)):
+            return entries
         entries = []
         async for page in self.instance.store.scan(start, stop):
             entries += [(NEWEST - int.from_bytes(k[-4:], "big"), r) for k, r in page]
@@ -112,7 +127,8 @@ class View:
     def conflict(self, tkey: bytes, versions: Sequence[int]) -> MergeConflict:
         """The error that names what disagrees and how to decide."""
         nodes = self.instance.repo.dag.nodes
-        what = next((f"{c.about} {c.unpack(tkey)}" for c in self.instance.keys if c.number == tkey[0]), tkey.hex())
+        kind = next((c for c in self.instance.keys if c.number == tkey[0]), None)
+        what = f"{kind.about} {', '.join(map(str, kind.unpack(tkey)))}" if kind is not None else tkey.hex()
         rivals = ", ".join(nodes[v].uuid for v in versions)
         return MergeConflict(
             f"merge conflict: {what} differs between versions {rivals}; write it at {self.uuid} or use resolve"
@@ -148,14 +164,10 @@ class View:
             raws = iter(await store.get_many([prefix + k + t for k in tkeys for t in tails]))
             per_key = [[(w, r) for w in writers if (r := next(raws)) is not None] for _ in tkeys]
         else:
+            klass = tkeys[0][0]
             ranges = [self._seek(prefix + k) for k in tkeys]
-            per_key = []
-            for (start, stop), page in zip(ranges, await store.scan_many(ranges, limit=FEW)):
-                if len(page) == FEW:
-                    entries = await self._nearest(start, stop)
-                else:
-                    entries = [(NEWEST - int.from_bytes(k[-4:], "big"), r) for k, r in page]
-                per_key.append(entries)
+            pages = await store.scan_many(ranges, limit=self._few(klass))
+            per_key = [await self._deciding(klass, page, *r) for r, page in zip(ranges, pages)]
         out: list[Found | None] = []
         for entries in per_key:
             raw, rivals = self._resolve(entries)
@@ -316,10 +328,11 @@ class View:
             batch.put(Kind.STAGED.key(self.instance.id, u64(value_id)), b"\x01")
         with self.instance.writes():
             await self.instance.store.commit(batch, durable=False)
+        await asyncio.sleep(0)  # neither a body at hand nor such a commit waits for anything
 
     async def discard(self, value: bytes | Staged) -> None:
-        """Remove the chunks of a staged value that no key names."""
-        if isinstance(value, Staged):
+        """Remove the chunks of a staged value that no key names; nothing when an edit named it meanwhile."""
+        if isinstance(value, Staged) and value.id in self.instance.live_stages:
             self.instance.live_stages.discard(value.id)
             batch = Batch()
             batch.delete(Kind.STAGED.key(self.instance.id, u64(value.id)))

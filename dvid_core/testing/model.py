@@ -28,13 +28,11 @@ from ..repo import Repo
 from ..resolve import resolve
 from ..server import Server
 from ..view import View
+from . import draws
 from .cells import CELL, USER, CellsPlugin, put
-from .versions import CHANGES, LOCKED, NAMES, OPEN, PARENTS, VALUES, VERSIONS, Versions, check_reads, scanned
+from .versions import Versions, check_reads, scanned
 
 R = TypeVar("R")
-
-has_open = precondition(lambda machine: machine.model.open)
-has_locked = precondition(lambda machine: machine.model.locked)
 
 
 class VersionsMachine(RuleBasedStateMachine):
@@ -88,15 +86,12 @@ class VersionsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.persistent)
     @rule()
     def restart(self) -> None:
-        async def again() -> None:
-            assert self.server is not None
-            await self.server.aclose()
-            self.server = await self.open()
-            self.repo, _ = self.server.repos.find(self.repo.root)
-            for instance in self.repo.instances.values():
-                await instance.ready()
-
-        self.run_(again)
+        assert self.server is not None
+        self.run_(self.server.aclose)
+        self.server = self.run_(self.open)
+        self.repo, _ = self.server.repos.find(self.repo.root)
+        for instance in self.repo.instances.values():
+            self.run_(instance.ready)
 
     # -- versions
 
@@ -110,13 +105,13 @@ class VersionsMachine(RuleBasedStateMachine):
         node = self.run_(call)
         self.model.add(node.version, node.parents, node.locked)
 
-    @has_open
-    @rule(version=OPEN)
+    @draws.has_open
+    @rule(version=draws.OPEN)
     def commit(self, version: int) -> None:
         self.run_(lambda: self.repo.commit(self.node(version), "", [], USER))
         self.model.locked.add(version)
 
-    @rule(version=VERSIONS)
+    @rule(version=draws.VERSIONS)
     def make_child(self, version: int) -> None:
         branch = self.node(version).branch
         taken = any(version in ps and self.node(v).branch == branch for v, ps in self.model.parents.items())
@@ -126,13 +121,13 @@ class VersionsMachine(RuleBasedStateMachine):
             with pytest.raises(NameTaken if version in self.model.locked else Refused):
                 self.run_(lambda: self.repo.new_version(self.node(version)))
 
-    @has_locked
-    @rule(version=LOCKED)
+    @draws.has_locked
+    @rule(version=draws.LOCKED)
     def make_branch(self, version: int) -> None:
         self.make(lambda: self.repo.branch(self.node(version), f"branch-{len(self.model.parents)}"))
 
-    @has_open
-    @rule(version=OPEN, changes=st.lists(CHANGES, min_size=2, max_size=5))
+    @draws.has_open
+    @rule(version=draws.OPEN, changes=st.lists(draws.CHANGES, min_size=2, max_size=5))
     def make_chain(self, version: int, changes: list[dict[str, bytes | None]]) -> None:
         for change in changes:
             self.write(version, change)
@@ -140,8 +135,8 @@ class VersionsMachine(RuleBasedStateMachine):
             self.make_branch(version)
             version = max(self.model.parents)
 
-    @has_open
-    @rule(version=OPEN, sides=st.lists(st.one_of(CHANGES, st.just({})), min_size=2, max_size=3), settled=st.booleans())
+    @draws.has_open
+    @rule(version=draws.OPEN, sides=draws.SIDES, settled=st.booleans())
     def make_diamond(self, version: int, sides: list[dict[str, bytes | None]], settled: bool) -> None:
         self.commit(version)
         tips = []
@@ -153,31 +148,29 @@ class VersionsMachine(RuleBasedStateMachine):
             self.commit(tips[-1])
         (self.resolve if settled else self.merge)(tips)
 
-    @has_locked
-    @rule(version=LOCKED)
+    @draws.has_locked
+    @rule(version=draws.LOCKED)
     def tag(self, version: int) -> None:
         name = f"tag {len(self.model.parents)}"
         self.make(lambda: self.repo.tag(self.node(version), name))
         with pytest.raises(NameTaken):
             self.run_(lambda: self.repo.tag(self.node(version), name))
 
-    @has_locked
-    @rule(parents=PARENTS)
+    @draws.has_parents
+    @rule(parents=draws.PARENTS)
     def merge(self, parents: list[int]) -> None:
-        if len(set(parents)) == len(parents):
-            self.make(lambda: self.repo.merge([self.node(p) for p in parents]))
+        self.make(lambda: self.repo.merge([self.node(p) for p in parents]))
 
-    @has_locked
-    @rule(parents=PARENTS)
+    @draws.has_parents
+    @rule(parents=draws.PARENTS)
     def resolve(self, parents: list[int]) -> None:
-        if len(set(parents)) < len(parents):
-            return
         known, nodes = set(self.repo.dag.nodes), [self.node(p) for p in parents]
         child = self.run_(lambda: resolve(self.repo, [self.repo.instances["cells"]], nodes, "", USER)).version
         wanted = self.model.settled(parents)
         for version in sorted(self.repo.dag.nodes.keys() - known):
             self.model.add(version, self.node(version).parents, self.node(version).locked)
-            before, after = self.model.all(version), self.run_(lambda v=version: scanned(self.view(v), *CELL.all()))  # type: ignore[misc]
+            before, view = self.model.all(version), self.view(version)
+            after = self.run_(lambda view=view: scanned(view, *CELL.all()))  # type: ignore[misc]
             # A helper may delete what its parent loses, the child may write what wins; and nothing else.
             for key, value in wanted.items():
                 if after.get(key) != before.get(key):
@@ -197,27 +190,27 @@ class VersionsMachine(RuleBasedStateMachine):
         assert mutation_id > self.last_id, "a mutation id was given twice"
         self.last_id = mutation_id
 
-    @has_open
-    @rule(version=OPEN, changes=CHANGES)
+    @draws.has_open
+    @rule(version=draws.OPEN, changes=draws.CHANGES)
     def write(self, version: int, changes: dict[str, bytes | None]) -> None:
         done = self.run_(lambda: put(self.view(version), changes, with_id=True))
         self.model.wrote[version] |= changes
         self.noted("cells", version, done.number, done.mutation_id)
 
-    @has_locked
-    @rule(version=LOCKED, changes=CHANGES)
+    @draws.has_locked
+    @rule(version=draws.LOCKED, changes=draws.CHANGES)
     def write_in_vain(self, version: int, changes: dict[str, bytes | None]) -> None:
         with pytest.raises(NodeLocked):
             self.run_(lambda: put(self.view(version), changes))
 
-    @rule(version=VERSIONS, changes=CHANGES)
+    @rule(version=draws.VERSIONS, changes=draws.CHANGES)
     def write_unversioned(self, version: int, changes: dict[str, bytes | None]) -> None:
         done = self.run_(lambda: put(self.view(version, "flat"), changes, with_id=True))
         self.flat |= changes
         self.noted("flat", version, done.number, done.mutation_id)
 
-    @has_open
-    @rule(version=OPEN, key=NAMES, other=NAMES, value=VALUES)
+    @draws.has_open
+    @rule(version=draws.OPEN, key=draws.NAMES, other=draws.NAMES, value=draws.VALUES)
     def write_what_was_read(self, version: int, key: str, other: str, value: bytes) -> None:
         """An edit is made of what is there when it is committed: it runs again when that changed meanwhile."""
         view, tries = self.view(version), 0
@@ -243,7 +236,7 @@ class VersionsMachine(RuleBasedStateMachine):
 
     # -- reads
 
-    @rule(version=VERSIONS, names=st.lists(NAMES, min_size=1, max_size=7))
+    @rule(version=draws.VERSIONS, names=st.lists(draws.NAMES, min_size=1, max_size=7))
     def read(self, version: int, names: list[str]) -> None:
         self.run_(lambda: check_reads(self.view(version), self.model.all(version), names))
         flat = {key: self.flat[key] for key in sorted(self.flat, key=str.encode) if self.flat[key] is not None}

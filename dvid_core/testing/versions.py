@@ -7,28 +7,13 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import pytest
-from hypothesis import strategies as st
 
 from ..errors import MergeConflict
-from ..values import INLINE
 from ..view import Disputed, Found, View
 from .cells import CELL
 
 Seen: TypeAlias = bytes | frozenset[int] | None
 """What a version sees of a key: a value, the versions that dispute it, or nothing."""
-
-
-NAMES = st.sampled_from(["", "a", "a\x00", "a/b", "b", "é", "\uffff"])
-LARGE = st.integers(0, 255).map(lambda byte: bytes([byte]) * (INLINE + 1))
-VALUES = st.one_of(st.binary(max_size=2), st.integers(0, 10**6).map(b"%d".__mod__), LARGE)
-CHANGES = st.dictionaries(NAMES, st.one_of(VALUES, VALUES, st.none()), min_size=1, max_size=3)
-VERSIONS = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.parents)))
-OPEN = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.open)))
-LOCKED = st.runner().flatmap(lambda machine: st.sampled_from(sorted(machine.model.locked)))
-PARENTS = LOCKED.flatmap(
-    lambda first: st.lists(LOCKED, min_size=1, max_size=2, unique=True).map(lambda more: [first, *more])
-)
-"""Drawn from the `model` of the machine that runs."""
 
 
 class Versions:

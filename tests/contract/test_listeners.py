@@ -153,3 +153,37 @@ async def test_log_numbers_have_no_gaps_and_ids_are_given_once_also_over_restart
         await kept.again()
     assert len(set(ids)) == 450
     assert min(ids) == 1_000_000_000
+
+
+# Trouble
+
+
+async def test_listener_without_its_store_holds_nobody_up(kept: World) -> None:
+    class Gone(Wrapped):
+        async def commit(self, *args: Any, **options: Any) -> Receipt:
+            raise StoreClosed("the disk is full")
+
+    await kept.make("cells", "cells")
+    await kept.make("echo", "echo", "cells")
+    echo = kept["echo"]
+    echo.store = Gone(echo.store)
+    await kept.put("cells", "a")
+    await kept.put("cells", "b")
+    async with asyncio.timeout(20):
+        await kept.server.bus.idle()
+    await kept.again()
+    await kept.server.bus.idle()
+    assert await kept.counts("echo") == {"a": 1, "b": 1}
+
+
+async def test_edit_stands_when_memory_cannot_take_its_record(kept: World, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*args: object) -> None:
+        raise ValueError("not understood")
+
+    await kept.make("cells", "cells")
+    await kept.make("echo", "echo", "cells")
+    kept["cells"].apply = fail  # type: ignore[method-assign]
+    assert (await kept.put("cells", "a")).number == 1
+    assert "the state of cells in memory lacks record 1" in caplog.text
+    await kept.server.bus.idle()
+    assert await kept.counts("echo") == {"a": 1}

@@ -22,7 +22,9 @@ from dvid_core.testing.model import VersionsMachine
 from dvid_core.testing.versions import Versions, check_reads, scanned
 from dvid_core.view import FEW, View
 
-EXAMPLES = 60 * (20 if os.environ.get("HYPOTHESIS_PROFILE") == "more" else 1)
+MORE = os.environ.get("HYPOTHESIS_PROFILE") == "more"
+EXAMPLES = 1200 if MORE else 60
+pytestmark = pytest.mark.timeout(7200 if MORE else 300)
 SETTINGS = settings(
     max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -115,15 +117,15 @@ async def write_chain(cells: Cells, length: int) -> Versions:
 @pytest.mark.parametrize(
     ("writers", "calls"),
     [
-        (0, []),
-        (1, ["get", "get_many"]),
-        (2, ["get_many", "get_many"]),
-        (FEW - 1, ["get_many", "get_many"]),
-        (FEW, ["scan", "scan_many"]),
-        (4 * FEW, ["scan", "scan_many"]),
+        (0, set()),
+        (1, {"get", "get_many"}),
+        (2, {"get_many"}),
+        (FEW - 1, {"get_many"}),
+        (FEW, {"scan", "scan_many"}),
+        (4 * FEW, {"scan", "scan_many"}),
     ],
 )
-async def test_reads_are_right_however_many_versions_wrote(cells: Cells, writers: int, calls: list[str]) -> None:
+async def test_reads_are_right_however_many_versions_wrote(cells: Cells, writers: int, calls: set[str]) -> None:
     model = await write_chain(cells, writers)
     nodes = cells.repo.dag.nodes
     leaf = View(cells, [n for n in nodes.values() if n.branch == ""][-1], USER)
@@ -132,7 +134,7 @@ async def test_reads_are_right_however_many_versions_wrote(cells: Cells, writers
     store.calls.clear()
     assert await leaf.get(CELL.key("all")) == (b"%d" % (writers - 1) if writers else None)
     assert len(await leaf.find_many([CELL.key("own 0"), CELL.key("own 1")])) == 2
-    assert store.calls == calls
+    assert set(store.calls) == calls
     for version in nodes:
         names = [*model.names(), "never", "all", "all"]
         await check_reads(View(cells, nodes[version], USER), model.all(version), names)

@@ -30,7 +30,7 @@ def module_of(name: str) -> ModuleType:
 
 sys.modules["dvid_sqlite"] = dvid_sqlite = module_of("dvid_sqlite")
 shown = module_of("test_dvid_sqlite")
-TestSqlite, TestSqliteMachine = shown.TestSqlite, shown.TestSqliteMachine
+TestSqlite, TestSqliteMachine, TestSqliteVersions = shown.TestSqlite, shown.TestSqliteMachine, shown.TestSqliteVersions
 
 
 async def test_an_engine_of_two_servers_is_in_use(tmp_path: Path) -> None:

@@ -41,27 +41,22 @@ class GoogleVoxels(Instance):
         return checked(cast("GoogleSettings", super().read_settings(with_lists(known))))
 
     @classmethod
-    def admit(cls, server: Any, settings: AnySettings) -> None:
-        key = cast("GoogleSettings", settings).JWTFile
-        if not configured().knows(key):
+    async def admit(cls, server: Any, settings: AnySettings) -> AnySettings:
+        """The settings with the scales of the volume; `BadRequest` when the service does not tell them."""
+        wanted = cast("GoogleSettings", settings)
+        if not configured().knows(wanted.JWTFile):
             raise BadRequest("jwtfile: the server uses the key file that its operator configured; leave it out")
+        service = BrainMaps(configured(), wanted.VolumeID, server.kernels.run)
+        try:
+            found = await service.geometries()
+        except Unavailable as err:
+            raise BadRequest(f"volumeid: {err}") from None
+        finally:
+            await service.aclose()
+        return msgspec.structs.replace(wanted, Scales=list(found))
 
     async def open(self) -> None:
         self.service = BrainMaps(configured(), self.settings.VolumeID, self.server.kernels.run)
-        try:
-            if self.settings.Scales is None:
-                await self._describe()
-        except BaseException:
-            await self.service.aclose()
-            raise
-
-    async def _describe(self) -> None:
-        """Ask the service for the scales and keep them."""
-        found = await self.service.geometries()
-        async with self.repo.lock():
-            settings = msgspec.structs.replace(self.settings, Scales=list(found))
-            await self.server.repos.change_instance(self, settings=msgspec.to_builtins(settings))
-            self.settings = settings
 
     async def close(self) -> None:
         await self.service.aclose()

@@ -9,6 +9,7 @@ import msgspec
 from dvid_voxels.codecs import Tag
 from dvid_voxels.frames import frame_stream
 from dvid_voxels.geometry import Triple
+from dvid_voxels.grids import GridVolume
 from dvid_voxels.ingest import Ingest
 from dvid_voxels.paths import box_of, check_aligned, check_bytes, parse_blocks
 from dvid_voxels.throttle import throttled_stream
@@ -76,6 +77,7 @@ async def post_blocks(view: View, request: Request, block: Vec3, span: int, quer
 
         POST /api/node/3f8c/grayscale/blocks/10_20_30/8
     """
+    instance_of(view).check_own()
     volume = instance_of(view).volume(view)
     await Ingest(volume).blocks(_row(volume, block, span), span, request)
     return EMPTY
@@ -123,13 +125,14 @@ def _payload(volume: Volume, compression: str) -> Callable[[Piece], bytes]:
     """What makes the payload of a frame of a stored block."""
     if compression == "uncompressed":
         return volume.codec.voxels
-    if compression == "jpeg" and volume.codec.tag is not Tag.JPEG:
+    if compression == "jpeg" and volume.codec.tag is not Tag.JPEG and not isinstance(volume, GridVolume):
         raise BadRequest("compression: the blocks of this instance are not stored as JPEG")
     return volume.codec.stored_form
 
 
 async def get_rawkey(view: View, query: KeyQuery) -> Reply:
     """The key under which the store has a block, in hexadecimal: {"Key": "..."}; private to this server."""
+    instance_of(view).check_own()
     box_of((1, 1, 1), (query.x, query.y, query.z))
     tkey = instance_of(view).volume(view).key_of((query.z, query.y, query.x))
     return Reply.json({"Key": (view.instance.prefix + tkey).hex()})

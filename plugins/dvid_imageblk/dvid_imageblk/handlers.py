@@ -154,6 +154,7 @@ async def post_raw(
         POST /api/node/3f8c/grayscale/raw/0_1_2/512_512_64/0_0_128
     """
     instance = instance_of(view)
+    instance.check_own()
     if plane.is_flat:
         raise BadRequest("plane: only boxes (vol, 0_1_2) can be written, not slices")
     box = plane.box(size, offset)
@@ -202,6 +203,7 @@ async def post_extents(view: View, request: Request) -> Reply:
 
     They are what info shows; reads are not cut by them.
     """
+    instance_of(view).check_own()
     body: ExtentsBody = parse_json(await request.read(1 << 16), ExtentsBody)
     box = extents_box(body.MinPoint, body.MaxPoint)
 
@@ -215,6 +217,7 @@ async def post_extents(view: View, request: Request) -> Reply:
 async def post_resolution(view: View, request: Request) -> Reply:
     """Set the VoxelSize of the instance, for all versions at once: [x, y, z]."""
     instance = instance_of(view)
+    instance.check_own()
     lengths = parse_json(await request.read(1 << 16))
     async with instance.repo.lock():
         settings = instance.settings.resized(lengths)

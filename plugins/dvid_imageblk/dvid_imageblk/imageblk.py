@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar, TypeVar, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import numpy as np
 from dvid_voxels.codecs import Codec, warm
 from dvid_voxels.extents import corners, read_extents, shown
 from dvid_voxels.geometry import Box
+from dvid_voxels.grids import Grid, GridVolume
 from dvid_voxels.images import PICTURE_BYTES, Picture, Pixels, picture_of
 from dvid_voxels.paths import Plane, check_bytes
 from dvid_voxels.peers import RoiMask, Voxels
@@ -21,6 +23,9 @@ from dvid_core import Settings as AnySettings
 from .handlers import ROUTES
 from .keys import BLOCK, EXTENTS
 from .settings import ImageSettings
+
+if TYPE_CHECKING:
+    from dvid_core.server import Server
 
 P = TypeVar("P")
 
@@ -40,6 +45,10 @@ class ImageBlk(Instance):
                       specificblocks send; jpeg loses detail and is for uint8blk only
         Checksum      none or crc32: whether blocks are checked when they are read
         Versioned     true or false
+        GridStore     alias of a store that holds a volume of its own, such as one of the engine ngprecomputed: the
+                      instance shows that volume, read-only and the same at every version; its BlockSize and VoxelSize
+                      are the volume's
+        ScaleLevel    which scale of it, 0 (the finest, default), 1, ...
 
     Voxels are little-endian, x runs fastest, then y, then z.
     """
@@ -61,10 +70,25 @@ class ImageBlk(Instance):
 
     @classmethod
     def read_settings(cls, raw: dict[str, Any]) -> ImageSettings:
-        settings = cast("ImageSettings", super().read_settings(with_lists(raw)))
-        if settings.GridStore:
-            raise BadRequest(f"GridStore: {settings.GridStore!r} is no store of precomputed volumes")
-        return checked(settings, np.dtype(cls.item).itemsize)
+        return checked(cast("ImageSettings", super().read_settings(with_lists(raw))), np.dtype(cls.item).itemsize)
+
+    @classmethod
+    async def admit(cls, server: Server, settings: AnySettings) -> AnySettings:
+        wanted = cast("ImageSettings", settings)
+        if wanted.GridStore:
+            cls.grid_of(server, wanted)
+        return settings
+
+    @classmethod
+    def grid_of(cls, server: Server, settings: ImageSettings) -> Grid:
+        """The volume that the settings name.  Raises `BadRequest` when it is not there, or of other voxels."""
+        grid = Grid.find(server.stores, settings.GridStore, settings.ScaleLevel)
+        if grid.scale.sample != cls.sample or np.dtype(cls.sample).itemsize != np.dtype(cls.item).itemsize:
+            raise BadRequest(
+                f"GridStore: the voxels of {settings.GridStore!r} are {np.dtype(grid.scale.sample)}, not those of a "
+                f"{cls.typename}"
+            )
+        return grid
 
     @classmethod
     def compression(cls, wanted: Compression, settings: AnySettings) -> Compression:
@@ -72,20 +96,47 @@ class ImageBlk(Instance):
             return Compression("jpeg", cast("ImageSettings", settings).BlockSize[0])
         return wanted
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._grid: Grid | None = None
+        if self.settings.GridStore:
+            with suppress(BadRequest):  # the store is no longer configured: reads will say so
+                self._grid = self.grid_of(self.server, self.settings)
+                self.settings = self.settings.showing(self._grid.scale)
+
     async def open(self) -> None:
         await self.server.kernels.run(warm)
+
+    @property
+    def grid(self) -> Grid:
+        """The volume elsewhere that is shown, if `GridStore` names one.  Raises `BadRequest` when it is not there."""
+        return self._grid or self.grid_of(self.server, self.settings)
+
+    def check_own(self) -> None:
+        """Raise `BadRequest` unless the voxels are the instance's own, which can be written."""
+        if self.settings.GridStore:
+            raise BadRequest(
+                f"{self.name} shows the volume of the store {self.settings.GridStore!r}, which cannot be written"
+            )
 
     @functools.cached_property
     def codec(self) -> Codec:
         """How blocks are stored; nothing of it changes after creation."""
+        if self.settings.GridStore:
+            return self.grid.codec(self.item)
         return Codec.choose(self.settings.block, self.item, self.settings.wanted_compression, self.record.checksum)
 
     def volume(self, view: View, mask: RoiMask | None = None) -> Volume:
         """The blocks as `view` sees them."""
+        if self.settings.GridStore:
+            source, level = self.grid.source, self.grid.level
+            return GridVolume(view, BLOCK, self.codec, self.settings.Background, mask, source=source, level=level)
         return Volume(view, BLOCK, self.codec, self.settings.Background, mask)
 
     async def extents(self, view: View) -> Box | None:
-        """The box that was written, or what was given at creation."""
+        """The box that was written, or what was given at creation; of a volume elsewhere all of it."""
+        if self.settings.GridStore:
+            return self._grid.scale.box if self._grid is not None else None
         return await read_extents(view, EXTENTS) or self.settings.preset
 
     def extended(self, box: Box | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from dvid_voxels.grids import GridScale
 from dvid_voxels.settings import VoxelSettings
 
 
@@ -13,3 +14,14 @@ class ImageSettings(VoxelSettings, frozen=True, kw_only=True):
 
     GridStore: str = ""
     ScaleLevel: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+
+    def showing(self, scale: GridScale) -> ImageSettings:
+        """The same with the sizes of a volume that lies elsewhere."""
+        return msgspec.structs.replace(
+            self,
+            BlockSize=scale.block[::-1],
+            VoxelSize=scale.voxel_size,
+            VoxelUnits=("nanometers",) * 3,
+            MinPoint=None,
+            MaxPoint=None,
+        )

@@ -225,3 +225,18 @@ def cut(rows: Rows, owner: int) -> tuple[Segments, list[bytes]]:
     ends = [*starts[1:].tolist(), len(s)]
     stored = [pack_segment(i[a:b], v[a:b]) for a, b in zip(starts.tolist(), ends)]
     return Segments(s[starts], np.full(len(starts), owner, np.uint64), c[starts], sums), stored
+
+
+def has_supervoxel(data: bytes, supervoxel: int) -> bool:
+    """Whether a stored body lists the supervoxel."""
+    kind, flags, _, n, _, _ = HEAD.unpack_from(data)
+    if kind == 0 and not flags:
+        start, stop = HEAD.size + 8 * n, HEAD.size + 16 * n
+        wanted = supervoxel.to_bytes(8, "little")
+        at = data.find(wanted, start, stop)
+        while at >= 0 and (at - start) % 8:
+            at = data.find(wanted, at + 1, stop)
+        return at >= 0
+    body = read_body(data)
+    part = body.rows if body.rows is not None else body.segments
+    return part is not None and bool((part.supervoxels == supervoxel).any())

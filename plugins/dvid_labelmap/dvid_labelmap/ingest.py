@@ -69,6 +69,8 @@ class Options(msgspec.Struct, frozen=True):
     indexing: bool = True
     bare: bool = False
     """Nothing but blocks is written: no counters, extents, events."""
+    erasing: bool = False
+    """The request replaces voxels and is so small that it is one group, see `Pyramid.erased`."""
 
 
 class Ingest:
@@ -181,7 +183,10 @@ class Ingest:
         if grown is not None:
             locks.append((version, 1))
         levels = instance.settings.MaxDownresLevel if options.downres else 0
-        parents = touched_parents(ready.names) if levels else []
+        work = None
+        if levels:
+            erased = options.erasing and not ready.max_label
+            work = Pyramid(1, touched_parents(ready.names), erased)
         while True:
             before = await self._changes(ready, keys) if index else None
             held = [] if before is None else np.unique(before.labels).tolist()
@@ -200,8 +205,8 @@ class Ingest:
                     return True
                 if grown is not None:
                     self._known = await grow_extents(m, EXTENTS, grown)
-                if parents:
-                    m.put(DIRTY.key(m.id), Pyramid(1, parents).pack())
+                if work is not None:
+                    m.put(DIRTY.key(m.id), work.pack())
                 payload = {"max": ready.max_label} if instance.raises(version, ready.max_label) else None
                 m.record(events=[VoxelsWritten(tuple(ready.names))], payload=payload)
                 return True
@@ -211,8 +216,8 @@ class Ingest:
             )
             if done.result:
                 break
-        if parents:
-            await instance.compute_scales(view, done.mutation_id, Pyramid(1, parents))
+        if work is not None:
+            await instance.compute_scales(view, done.mutation_id, work)
 
     async def _growth(self, names: list[Triple]) -> Box | None:
         """The box that the extents have to grow by; None when they hold it."""

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from dvid_core import BadRequest, Compression, Info, Instance, LogRecord, Mutation, NodeLocked, View
 from dvid_core import Settings as AnySettings
-from dvid_core.mutlog import read_log
 
 from . import snapshot
 from .handlers import ROUTES
@@ -99,20 +98,17 @@ class LabelMap(Instance):
         found = await root.open(SNAPSHOT.key())
         if found is not None:
             self.state.load(*await self.server.kernels.run(snapshot.read_snapshot, await found.read()))
-        for version in sorted(self._logged()):
+        for version in sorted(self.logged_versions()):
             node = self.repo.dag.nodes.get(version) or self.repo.dag.root
             view = View(self, node)
             after = self.state.numbers.get(version, 0)
-            async for number, record in read_log(self.store, self.id, version, after):
+            async for number, record in self.records(version, after):
                 if isinstance(record.payload, dict) and "posted" in record.payload:
                     mutation = record.payload["posted"]
                     self.state.incoming[mutation] = await self.posted(view, mutation)
                 self.state.apply(version, number, record.payload)
         self.state.fresh = 0 if found is not None else self.state.fresh
         await self._resume()
-
-    def _logged(self) -> frozenset[int]:
-        return self.written(0xFF)
 
     async def _resume(self) -> None:
         """Finish the lower scales of ingests that a stop or crash cut short."""

@@ -24,7 +24,7 @@ from .volume import packed, unpacked
 Parent = tuple[Triple, int]
 """Block coordinates z, y, x of the coarser scale, and its touched octants: bit 4 (z & 1) + 2 (y & 1) + (x & 1)."""
 
-_HEAD = struct.Struct("<BI")
+_HEAD = struct.Struct("<B?I")
 _ENTRY = struct.Struct("<3iB")
 
 AT_ONCE = 64
@@ -39,18 +39,21 @@ class Pyramid(msgspec.Struct, frozen=True):
 
     scale: int
     parents: list[Parent]
+    erased: bool = False
+    """All that was written is background, by a request that says that it replaces voxels. Then parents become background
+    whole, as clients know it from the reference, although the rule for octants says otherwise."""
 
     def pack(self) -> bytes:
         """The stored form."""
-        return _HEAD.pack(self.scale, len(self.parents)) + b"".join(_ENTRY.pack(*at, m) for at, m in self.parents)
+        return _HEAD.pack(self.scale, self.erased, len(self.parents)) + b"".join(_ENTRY.pack(*at, m) for at, m in self.parents)
 
 
 def read_pyramid(data: bytes) -> Pyramid:
     """From the stored form."""
-    scale, count = _HEAD.unpack_from(data)
+    scale, erased, count = _HEAD.unpack_from(data)
     parents = [((z, y, x), mask) for z, y, x, mask in _ENTRY.iter_unpack(data[_HEAD.size :])]
     assert len(parents) == count
-    return Pyramid(scale, parents)
+    return Pyramid(scale, parents, erased)
 
 
 def touched_parents(blocks: Iterable[Triple]) -> list[Parent]:
@@ -70,14 +73,14 @@ async def compute(view: View, number: int, work: Pyramid, levels: int, size: Tri
         for at in range(0, len(parents), AT_ONCE):
             rest = parents[at + AT_ONCE :]
             # A mark for what is left of this scale would lose the scales above it, so it stays until all is done.
-            mark = None if rest else Pyramid(scale + 1, above)
-            await _compute_some(view, number, scale, parents[at : at + AT_ONCE], mark, size)
+            mark = None if rest else Pyramid(scale + 1, above, work.erased)
+            some = Pyramid(scale, parents[at : at + AT_ONCE], work.erased)
+            await _compute_some(view, number, some, mark, size)
         scale, parents = scale + 1, above
 
 
-async def _compute_some(
-    view: View, number: int, scale: int, parents: Sequence[Parent], mark: Pyramid | None, size: Triple
-) -> None:
+async def _compute_some(view: View, number: int, work: Pyramid, mark: Pyramid | None, size: Triple) -> None:
+    scale, parents = work.scale, work.parents
     keys = [BLOCK.key(scale, at) for at, _ in parents]
     wanted = [
         BLOCK.key(scale - 1, (2 * z + (n >> 2), 2 * y + (n >> 1 & 1), 2 * x + (n & 1)))
@@ -88,7 +91,7 @@ async def _compute_some(
 
     async def change(m: Mutation) -> None:
         children = iter(await view.get_many(wanted))
-        old = await view.get_many(keys)
+        old = [None] * len(keys) if work.erased else await view.get_many(keys)
         jobs = [
             ([next(children) if mask >> n & 1 else None for n in range(8)], mask, before)
             for (_, mask), before in zip(parents, old)

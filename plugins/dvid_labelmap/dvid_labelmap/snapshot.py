@@ -25,6 +25,8 @@ class Head(msgspec.Struct, frozen=True):
     maxima: dict[int, int]
     next_label: int
     ceiling: int
+    turn: int
+    splits: dict[int, list[list[int]]]
     entries: int
 
 

@@ -3,10 +3,11 @@
 The payload of a record is a dict, all keys optional:
 
     max      the largest label that the version has now
-    next     [last label that was handed out, or 0 when labels follow the max label; ceiling, or 0]
+    next     [the last label that was handed out, a ceiling or 0, a number that grows: logs of versions are read one
+             after another, and all versions share this]
     map      bytes: n supervoxels, then their n bodies, u64 LE
     posted   a mutation id: the mapping is under `keys.POSTED`
-    splits   [[supervoxel, remain, split], ...], see supervoxel-splits
+    splits   [[mutation id, supervoxel, remain, split], ...], see supervoxel-splits
 """
 
 from __future__ import annotations
@@ -33,8 +34,12 @@ class State:
         self.next_label = 0
         """The last label handed out since an admin set where labels come from; 0 before."""
         self.ceiling = 0
+        self.turn = 0
+        """Which record set these two."""
         self.numbers: dict[int, int] = {}
         """By version: the last log record in here."""
+        self.splits: dict[int, list[list[int]]] = {}
+        """By version: [mutation id, supervoxel, remain, split] of each split, in order."""
         self.fresh = 0
         """Records since the last snapshot."""
         self.incoming: dict[int, tuple[Labels, Labels]] = {}
@@ -51,9 +56,13 @@ class State:
         if "max" in payload:
             self.maxima[version] = max(self.maxima.get(version, 0), payload["max"])
         if "next" in payload:
-            self.next_label, self.ceiling = payload["next"]
+            *values, turn = payload["next"]
+            if turn > self.turn:
+                (self.next_label, self.ceiling), self.turn = values, turn
         if "map" in payload:
             self.mapping.add(version, *unpack_pairs(payload["map"]))
+        if "splits" in payload:
+            self.splits.setdefault(version, []).extend(payload["splits"])
         if "posted" in payload:
             self.mapping.add(version, *self.incoming.pop(payload["posted"]))
 
@@ -74,7 +83,7 @@ class State:
             raise BadRequest(f"{count} labels from {base + 1} on are beyond the ceiling, {self.ceiling}")
         payload: dict[str, Any] = {"max": last}
         if self.next_label:
-            payload["next"] = [last, self.ceiling]
+            payload["next"] = [last, self.ceiling, self.turn + 1]
         return base + 1, payload
 
     # -- snapshots
@@ -82,15 +91,16 @@ class State:
     def head(self, layer: Layer) -> Head:
         """The state besides the mapping, whose entries are `layer`."""
         return Head(
-            dict(self.numbers), list(self.mapping.versions), dict(self.maxima), self.next_label, self.ceiling,
-            len(layer.supervoxels),
+            dict(self.numbers), list(self.mapping.versions), dict(self.maxima), self.next_label, self.ceiling, self.turn,
+            {v: list(s) for v, s in self.splits.items()}, len(layer.supervoxels),
         )  # fmt: skip
 
     def load(self, head: Head, layer: Layer) -> None:
         """Begin with a snapshot."""
         self.mapping.load(head.versions, layer)
         self.maxima, self.numbers = dict(head.maxima), dict(head.numbers)
-        self.next_label, self.ceiling = head.next_label, head.ceiling
+        self.next_label, self.ceiling, self.turn = head.next_label, head.ceiling, head.turn
+        self.splits = {v: list(s) for v, s in head.splits.items()}
 
 
 def pack_pairs(supervoxels: Labels, bodies: Labels) -> bytes:

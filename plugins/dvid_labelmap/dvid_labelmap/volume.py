@@ -38,9 +38,14 @@ PLAIN = 128
 """Bytes of a block that is stored as it is."""
 
 
+def is_gzip(stored: bytes) -> bool:
+    """Whether a stored form is a gzip member; values come as bytes or as views."""
+    return stored[:2] == GZIP
+
+
 def unpacked(stored: bytes, size: Triple) -> bytes:
     """The label block of a stored form."""
-    return labels.gunzip(stored, labels.limit(size)) if stored.startswith(GZIP) else stored
+    return labels.gunzip(stored, labels.limit(size)) if is_gzip(stored) else stored
 
 
 def packed(block: bytes) -> bytes:

@@ -94,7 +94,7 @@ async def post_load(view: View, request: Request, query: LoadQuery) -> Reply:
     if length is not None:
         return await _load(view, Source(request.chunks()), length, query)
     # Nobody promised a length, so that what is there is known only at the end.
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(dir=view.instance.server.spool_dir) as file:
         length = 0
         async for piece in request.chunks():
             length += len(piece)

@@ -9,6 +9,9 @@ from .annotation import NULL, Annotation, Mark, Row
 
 NO_MARK: Mark = (NULL, NULL)
 
+UNTOLD = "untold"
+"""Stands in the log for more changes than a record holds."""
+
 
 class Change(msgspec.Struct, omit_defaults=True):
     """The difference between two states of an annotation; it holds values, so making it twice does no harm."""

@@ -51,8 +51,10 @@ class Column:
         """The different texts among the values."""
         return [v for v in self._sets if type(v) is str]
 
-    def __len__(self) -> int:
-        return len(self._sets)
+    @property
+    def size(self) -> int:
+        """Characters of all different texts."""
+        return sum([len(text) for text in self.texts()])
 
 
 def _add(sets: dict[Scalar, int], value: Any, place: int) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from http.client import HTTPResponse
 from pathlib import Path
+from typing import IO
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -78,13 +81,13 @@ def import_file(
     The whole file is checked before anything is written.  Should writing break off, run the command again.
     """
     found = _format(file, form)
-    remote = Remote(rpc, uuid, name)
     options = {"u": user, "replace": "true" if replace else "", "conditional": conditional}
-    rows, _ = _post(remote, file, found, "checking", options | {"check": "true"})
-    if check:
-        click.echo(f"{rows} annotations can be written")
-        return
-    rows, changed = _post(remote, file, found, "writing", options)
+    with Remote(rpc, uuid, name) as remote:
+        rows, _ = _post(remote, file, found, "checking", options | {"check": "true"})
+        if check:
+            click.echo(f"{rows} annotations can be written")
+            return
+        rows, changed = _post(remote, file, found, "writing", options)
     click.echo(f"{rows} annotations, {changed} of them changed")
 
 
@@ -112,24 +115,29 @@ def export_file(uuid: str, name: str, file: Path, fields: str, show: str | None,
     found = _format(file, form)
     if found == "json":
         raise click.ClickException("exports are ndjson, csv, arrow or parquet")
-    remote = Remote(rpc, uuid, name)
-    counts = msgspec.json.decode(remote.ask("GET", "fields", counts="true").read(), type=dict[str, int])
-    total = counts.get("bodyid", 0)
-    reply = remote.ask("GET", "export", format=found, fields=fields, show=show or "")
-    # A file that broke off must not look whole.
-    part = file.with_name(file.name + ".part")
-    with part.open("wb") as out:
-        if found in ("ndjson", "csv"):
-            with click.progressbar(length=max(total, 1), label="exporting") as bar:
-                for piece in pieces(reply):
-                    out.write(piece)
-                    bar.update(piece.count(b"\n"))
-        else:
-            with click.progressbar(pieces(reply), label="exporting") as passing:
-                for piece in passing:
-                    out.write(piece)
+    with Remote(rpc, uuid, name) as remote:
+        counts = msgspec.json.decode(remote.ask("GET", "fields", counts="true").read(), type=dict[str, int])
+        total = counts.get("bodyid", 0)
+        reply = remote.ask("GET", "export", format=found, fields=fields, show=show or "")
+        # A file that broke off must not look whole.
+        part = file.with_name(file.name + ".part")
+        with part.open("wb") as out:
+            _save(reply, out, total if found in ("ndjson", "csv") else None)
     part.replace(file)
     click.echo(f"{total} annotations, {file.stat().st_size} bytes in {file}")
+
+
+def _save(reply: HTTPResponse, out: IO[bytes], lines: int | None) -> None:
+    """Write a reply to a file, with a bar over its lines, or one without an end."""
+    if lines is None:
+        with click.progressbar(pieces(reply), label="exporting") as passing:
+            for piece in passing:
+                out.write(piece)
+        return
+    with click.progressbar(length=max(lines, 1), label="exporting") as bar:
+        for piece in pieces(reply):
+            out.write(piece)
+            bar.update(piece.count(b"\n"))
 
 
 @neurons.command("import-keyvalue")
@@ -140,5 +148,6 @@ def export_file(uuid: str, name: str, file: Path, fields: str, show: str | None,
 @rpc_option
 def import_keyvalue(uuid: str, name: str, source: str, user: str, rpc: str) -> None:
     """Copy the keyvalue instance SOURCE of the same repo."""
-    reply = Remote(rpc, uuid, name).ask("POST", f"import-keyvalue/{source}", u=user)
-    click.echo(msgspec.json.format(reply.read(), indent=2))
+    with Remote(rpc, uuid, name) as remote:
+        told = remote.ask("POST", f"import-keyvalue/{quote(source, safe='')}", u=user).read()
+    click.echo(msgspec.json.format(told, indent=2))

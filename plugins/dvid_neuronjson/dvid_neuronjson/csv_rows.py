@@ -16,7 +16,7 @@ import msgspec
 
 from dvid_core import BadRequest
 
-from .imports import RawRow
+from .imports import LINE_LIMIT, RawRow
 
 _json_starts = frozenset('-0123456789[{"')
 _words = frozenset(("true", "false", "null"))
@@ -46,6 +46,7 @@ def cell_of(raw: msgspec.Raw | None) -> str:
 
 def read_csv(file: IO[bytes], before: int) -> Iterator[RawRow]:
     """(place, object) of each row.  Raises `BadRequest` naming the row."""
+    csv.field_size_limit(LINE_LIMIT)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         reader = csv.reader(text, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 from dvid_core import MergeConflict, Mutation, View
 
 from .annotation import Annotation, row_of, stored
-from .changes import Change, between, pack
+from .changes import UNTOLD, Change, between, pack
 from .keys import ANNOTATION, EDIT
 from .pace import Pace
 from .reading import heads
@@ -17,6 +17,9 @@ from .writing import Manner, Sent, merge
 
 STRIPES = 256
 """Locks of an instance; a body's is chosen by its id, so that an edit of many bodies holds few."""
+
+TOLD_BYTES = 4 << 20
+"""Changes that a log record holds; after a larger edit memory is read from the store again."""
 
 MANY = 64
 """Annotations that are read and merged at a time (30 us each)."""
@@ -114,4 +117,4 @@ def _record(m: Mutation, action: str, changes: list[Change], sizes: dict[int, in
             entry["Bytes"] = sizes[change.body]
         m.record(entry)
     if packed:
-        m.record(payload=packed)
+        m.record(payload=packed if sum(map(len, packed)) <= TOLD_BYTES else UNTOLD)

@@ -62,6 +62,7 @@ def _items(path: Path) -> Iterator[Part]:
 
 def _csv(path: Path) -> Iterator[Part]:
     with path.open("rb") as file:
+        csv.field_size_limit(PART_BYTES * 4)
         reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
         header = next(reader, None)
         if header is None:

@@ -8,10 +8,10 @@ from .exports import ExportQuery, get_export
 from .history import get_history
 from .imports import ImportQuery, post_import
 from .keyvalue_import import post_import_keyvalue
+from .query_handlers import QueryOptions, get_query, post_query
 from .reads import (
     CountsQuery,
     FormAndShown,
-    QueryOptions,
     get_all,
     get_fields,
     get_fieldtimes,
@@ -20,10 +20,8 @@ from .reads import (
     get_keyrangevalues,
     get_keys,
     get_keyvalues,
-    get_query,
     head_key,
-    post_query,
-)  # fmt: skip
+)
 from .selection import Shown
 from .writes import WriteQuery, delete_key, post_key, post_keyvalues, schema_routes
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from dvid_core import Disputed, Instance, LogRecord, Value, View
 
 from .annotation import Row, row_of
-from .changes import changed, unpack
+from .changes import UNTOLD, changed, unpack
 from .keys import ANNOTATION, body_of
 from .pace import Pace
 from .pages import FULL, Page
@@ -32,8 +32,8 @@ KEPT = 1
 """Tables of versions that ceased to be heads and are kept: the last committed one is read much, and shares most
 pages."""
 
-COLUMNS = 24
-"""Fields that keep their columns: 200,000 different texts weigh about 20 MB as one."""
+COLUMNS = 16
+"""Fields that keep their columns: 200,000 different texts of 64 characters weigh about 35 MB as one."""
 
 
 class Head:
@@ -150,12 +150,12 @@ class Heads:
             if number > 1 or version in self._before or not self.is_head(version):
                 return
             head = self._begin(version, True)
-        if record.op == "resolve":
-            # The core's own edit: it says which keys changed, not what they became.
+        if record.op == "resolve" or record.payload == UNTOLD:
+            # The core's own edit says which keys changed, not what they became.
             head.doubt()
         elif record.payload:
             head.backlog += record.payload
-            if head.table is not None and not head.lock.locked() and len(head.backlog) <= AT_ONCE:
+            if head.table is not None and len(head.backlog) <= AT_ONCE:
                 rows: dict[int, Row | None] = {}
                 for data in head.backlog:
                     _make(head.table, rows, data)
@@ -183,8 +183,11 @@ class Heads:
 
     # -- columns
 
-    def use(self, fields: Iterable[str]) -> None:
-        """A query looks at these fields; those that were not looked at for long lose their columns."""
+    def use(self, fields: Iterable[str]) -> Container[str]:
+        """A query looks at these fields: returns which fields keep their columns from now on.
+
+        Fields that were not looked at for long lose theirs.
+        """
         for field in fields:
             self._columns[field] = None
             self._columns.move_to_end(field)
@@ -193,6 +196,7 @@ class Heads:
             for head in self._heads.values():
                 for page in head.table.pages if head.table is not None else ():
                     page.forget(field)
+        return self._columns
 
 
 def _make(table: Table, rows: dict[int, Row | None], data: bytes) -> None:

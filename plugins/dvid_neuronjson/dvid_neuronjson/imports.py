@@ -65,7 +65,8 @@ async def post_import(view: View, request: Request, query: ImportQuery) -> Reply
     """
     manner = query.manner(view)
     rules = await validator(view)
-    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=view.instance.server.spool_dir) as spooled:
+    folder = view.instance.server.spool_dir
+    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=None if folder is None else str(folder)) as spooled:
         file = cast(IO[bytes], spooled)
         await _spool(view, request, file)
         rows = 0

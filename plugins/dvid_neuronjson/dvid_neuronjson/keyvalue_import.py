@@ -30,7 +30,7 @@ async def post_import_keyvalue(view: View, name: str) -> Reply:
 
         POST /api/node/3f8c/neurons/import-keyvalue/old_annotations
     """
-    source = await view.peer(name, KeyValuePairs)  # type: ignore[type-abstract]
+    source = await view.peer(name, KeyValuePairs)
     manner = Manner(view.caller.user, replace=True, bare=True)
     left_out: dict[str, str] = {}
     schemas: list[str] = []

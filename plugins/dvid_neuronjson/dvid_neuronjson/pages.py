@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,9 @@ from .values import moment
 FULL = 384
 """Annotations in a page as it is loaded: a write copies one page (a few us), and a query looks at each page."""
 LARGEST = 512
+
+LARGEST_COLUMN = 64 * FULL
+"""Characters of all different texts in a column that is kept: long notes are read again for each query."""
 
 _objects = msgspec.json.Decoder(list[dict[str, Raw]])
 _any_objects = msgspec.json.Decoder(list[dict[str, Any]])
@@ -104,11 +107,13 @@ class Page:
 
     # -- what is computed once
 
-    def column(self, field: str) -> Column:
-        """The values of a field, by value; made when it is asked for first."""
+    def column(self, field: str, kept: Container[str] = ()) -> Column:
+        """The values of a field, by value; kept with the page if the field is among `kept`, and if it is not too large."""
         found = self._columns.get(field)
         if found is None:
-            found = self._columns[field] = Column(self._values(field))
+            found = Column(self._values(field))
+            if field in kept and found.size <= LARGEST_COLUMN:
+                self._columns[field] = found
         return found
 
     def forget(self, field: str) -> None:

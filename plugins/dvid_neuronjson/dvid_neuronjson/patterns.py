@@ -1,7 +1,7 @@
 """Regular expressions of users.
 
-RE2 has the syntax that clients know from the reference, and takes time in proportion to the text and to the compiled pattern.
-Either can be large, so what could take long is done in threads, which it leaves to others meanwhile, and within limits.
+RE2 has the syntax that clients know from the reference, and takes time in proportion to the text and to the compiled
+pattern.  Either can be large, so what could take long is done in threads, where it releases the GIL, and within limits.
 """
 
 from __future__ import annotations

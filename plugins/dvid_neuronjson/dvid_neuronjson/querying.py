@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import msgspec
@@ -38,9 +39,9 @@ class Condition:
         """In which order conditions are tried: what finds few at little cost comes first."""
         return 2 if self.exists is not None else 1 if self.patterns else 0
 
-    async def mask(self, page: Page, run: Run) -> int:
+    async def mask(self, page: Page, kept: Container[str], run: Run) -> int:
         """The places of the page that fulfil it."""
-        column = page.column(self.field)
+        column = page.column(self.field, kept)
         if self.exists is not None:
             return column.present if self.exists else page.everything & ~column.present
         mask = column.where_any(self.values) if self.values else 0
@@ -56,13 +57,13 @@ class Query:
         self.alternatives = [sorted(a, key=lambda c: c.cost) for a in alternatives]
         self.fields = {c.field for a in alternatives for c in a}
 
-    async def mask(self, page: Page, pace: Pace, run: Run) -> int:
-        """The places of a page that answer it; `run` runs a function in a thread."""
+    async def mask(self, page: Page, pace: Pace, kept: Container[str], run: Run) -> int:
+        """The places of a page that answer it; `kept` fields keep their columns, `run` runs a function in a thread."""
         out = 0
         for conditions in self.alternatives:
             mask = page.everything
             for condition in conditions:
-                mask &= await condition.mask(page, run)
+                mask &= await condition.mask(page, kept, run)
                 if pace.due:
                     await pace.step()
                 if not mask:

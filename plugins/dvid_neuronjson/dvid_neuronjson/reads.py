@@ -10,17 +10,14 @@ import msgspec
 
 from dvid_core import JSON, About, BadRequest, Flag, NotFound, Reply, Request, View, parse_json
 
-from .columns import places
 from .forms import FormQuery, Items, as_list, by_key
 from .keys import EDITOR_SCHEMAS, SCHEMA, Bound, Key, body_key
 from .messages import Keys, parse
 from .pace import Pace
-from .querying import Query, read_query
-from .reading import find, find_many, heads, pages, undisputed
+from .reading import find, find_many, pages, undisputed
 from .selection import PORTION, Selection, Shown, is_bare
 
 KEYS_LIMIT = 64 << 20
-QUERY_LIMIT = 16 << 20
 
 
 class FormAndShown(FormQuery, frozen=True):
@@ -32,12 +29,6 @@ class FormAndShown(FormQuery, frozen=True):
     def selection(self) -> Selection:
         """The selection that is asked for."""
         return Shown(self.show, self.fields).selection()
-
-
-class QueryOptions(Shown, frozen=True):
-    """What a query replies."""
-
-    onlyid: Annotated[Flag, About("`true`: a list of body ids instead of annotations")] = False
 
 
 # -- single annotations
@@ -177,64 +168,6 @@ async def _all(view: View, selection: Selection) -> AsyncIterator[list[bytes]]:
                 if min(map(len, texts)) < 32:
                     texts = [t for body, t in zip(page.ids, texts) if not is_bare(body, t)]
                 yield texts
-            await pace.step()
-
-
-# -- queries
-
-
-async def get_query(view: View, request: Request, query: QueryOptions) -> Reply:
-    """The annotations that answer a query, ascending by body id, as a JSON list.
-
-    The query is a JSON object in the body of the GET (or of a POST), all of whose conditions must hold, or a list of
-    such objects, any of which must. A condition is the name of a field and
-
-    - a number or a text: the field has this value, or is a list that contains it;
-    - a list: the field has, or contains, any of these; an empty list finds nothing;
-    - "re/PATTERN": a regular expression in RE2 syntax is found anywhere in the text, or in one of a list of texts; ^
-      and $ anchor it; also inside a list. What is no regular expression is compared as text;
-    - "exists/1", "exists/0": the field is there, is not there.
-
-    Numbers and texts are never equal. X_user and X_time can be asked for like any field. A query that names bodyid only
-    is a lookup: the annotations come in the order asked.
-
-        GET /api/node/3f8c/neurons/query?fields=type      with the body {"type": "re/^KC", "group": [1, 2]}
-        GET /api/node/3f8c/neurons/query?onlyid=true      with the body [{"group": 5}, {"group": "exists/0"}]
-        GET /api/node/3f8c/neurons/query                  with the body {"bodyid": [24, 189323]}
-    """
-    asked = read_query(await request.read(QUERY_LIMIT))
-    selection = query.selection()
-    if isinstance(asked, list):
-        return await as_list(_lookup(view, asked, selection))
-    heads(view).use(asked.fields)
-    return await as_list(_answers(view, asked, None if query.onlyid else selection))
-
-
-async def post_query(view: View, request: Request, query: QueryOptions) -> Reply:
-    """The same as GET query, for clients that send no body with a GET; it works on committed versions too.
-
-        POST /api/node/3f8c/neurons/query                 with the body {"status": "Traced"}
-    """  # fmt: skip
-    return await get_query(view, request, query)
-
-
-async def _lookup(view: View, bodies: list[int], selection: Selection) -> AsyncIterator[list[bytes]]:
-    pace = Pace()
-    async for rows in find_many(view, bodies):
-        yield [selection.one(row) for row in rows if row is not None]
-        await pace.step()
-
-
-async def _answers(view: View, query: Query, selection: Selection | None) -> AsyncIterator[list[bytes]]:
-    pace = Pace()
-    async for page in undisputed(view):
-        mask = await query.mask(page, pace, view.run)
-        found = places(mask) if mask else []
-        if selection is None:
-            yield [b"%d" % page.ids[i] for i in found]
-            continue
-        for at in range(0, len(found), selection.portion):
-            yield selection.many(page, found[at : at + selection.portion])
             await pace.step()
 
 

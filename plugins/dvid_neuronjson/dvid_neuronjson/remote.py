@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Self
 from urllib.parse import quote, urlencode
 
 import click
@@ -14,7 +15,7 @@ PIECE = 256 << 10
 
 
 class Remote:
-    """One neuronjson instance at one version of a server, asked over one connection."""
+    """One neuronjson instance at one version of a server, asked over one connection, which `with` closes."""
 
     def __init__(self, rpc: str, uuid: str, name: str) -> None:
         self._rpc = rpc.removeprefix("http://").rstrip("/")
@@ -23,6 +24,12 @@ class Remote:
             self._connection = HTTPConnection(self._rpc, timeout=SECONDS)
         except (HTTPException, ValueError) as err:
             raise click.ClickException(f"--rpc: {err}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._connection.close()
 
     def ask(self, method: str, path: str, body: bytes | None = None, **options: str) -> HTTPResponse:
         """The reply, not yet read.  Ends the command with the server's words when it refuses."""

@@ -57,15 +57,17 @@ async def test_a_reader_sees_every_write_that_was_acknowledged_before(nj: Place)
 
 async def test_after_a_commit_is_acknowledged_nothing_changes(nj: Place) -> None:
     results: list[tuple[int, int]] = []
+    enough = asyncio.Event()
 
     async def client(n: int) -> None:
         for i in range(1, 30):
             answer = await nj.try_set(n * 1000 + i, number=i)
             results.append((n * 1000 + i, answer.status))
+            if len(results) == 40:
+                enough.set()
 
     clients = [asyncio.ensure_future(client(n)) for n in range(1, 9)]
-    while len(results) < 40:
-        await asyncio.sleep(0)
+    await enough.wait()
     await nj.api.commit(nj.uuid)
     seen = await nj.keys()
     await asyncio.gather(*clients)

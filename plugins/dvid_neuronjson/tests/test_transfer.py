@@ -137,7 +137,7 @@ BAD = [
     ("csv", b"bodyid,type\nKC,5\n", "row 1"),
     ("csv", b"bodyid,type\n5,\xff\n", "UTF-8"),
     ("csv", b'bodyid,type\n5,"a\n', "CSV"),
-    ("csv", b"bodyid,type\n5,[NaN]\n6,\n" + b"7," + b"x" * 200_000 + b"\n", "CSV"),
+    ("csv", b"bodyid,type\n5,[NaN]\n6,\n" + b"7," + b"x" * 5_000_000 + b"\n", "CSV"),
     ("arrow", b"", "table"),
     ("arrow", b"ARROW1\x00\x00" + b"\xff" * 100, "table"),
     ("arrow", b"\xff\xff\xff\xff\x10\x00\x00\x00" + b"\xff" * 100, "table"),

@@ -157,6 +157,44 @@ async def test_resolve_shows_the_values_of_the_first_parent(nj: Place) -> None:
     assert await merged.ids({"type": "new"}) == [5]
 
 
+async def test_what_resolve_deleted_and_wrote_is_seen_at_once(nj: Place) -> None:
+    await nj.api.commit(nj.uuid)
+    one, two = [nj.at(await nj.api.branch(nj.uuid, name)) for name in ("one", "two")]
+    await one.set(5, type="one")
+    await two.set(5, type="two")
+    for side in (one, two):
+        assert len(await side.all()) == 1
+        await nj.api.commit(side.uuid)
+    both = nj.at(await nj.api.merge(one.uuid, two.uuid))
+    assert await both.keys() == [5]
+    await nj.api.commit(both.uuid)
+    body = {"data": [nj.name], "note": ""}
+    merged = (await nj.api.post(f"/api/repo/{one.uuid}/resolve", json={**body, "parents": [one.uuid, both.uuid]}))[
+        "child"
+    ]
+    assert [f["type"] for f in await nj.at(merged).all()] == ["one"]
+    await nj.api.post(f"/api/repo/{one.uuid}/resolve", json={**body, "parents": [two.uuid, one.uuid]})
+    nodes = await nj.api.nodes(nj.uuid)
+    (helper,) = [n["UUID"] for n in nodes.values() if n["Branch"].startswith("conflict-")]
+    assert await nj.at(helper).all() == []
+
+
+async def test_a_branch_is_read_anew_after_a_restart(lasting: RunningServer) -> None:
+    nj = await new_place(lasting)
+    await nj.set(5, type="a")
+    await lasting.commit(nj.uuid)
+    side = nj.at(await lasting.branch(nj.uuid, "side"))
+    await side.set(6, type="b")
+    await lasting.restart()
+    assert [await p.keys() for p in (nj, side)] == [[5], [5, 6]]
+    await side.set(7, type="b")
+    assert await side.ids({"type": "b"}) == [6, 7]
+    await lasting.restart()
+    await nj.keys()
+    await side.set(8, type="b")
+    assert await side.ids({"type": "b"}) == [6, 7, 8]
+
+
 async def test_an_unversioned_table_is_one_for_all_versions(server: RunningServer) -> None:
     place = await new_place(server, versioned="false")
     await place.set(1, type="a")

@@ -109,7 +109,8 @@ class Ingest:
 
     async def _layer(self, box: Box, reader: BodyReader) -> Spool:
         nbytes = self.volume.nbytes(box)
-        spool = Spool(box, self.volume.codec.item, in_memory=nbytes <= TOGETHER)
+        folder = self.volume.view.instance.server.spool_dir
+        spool = Spool(box, self.volume.codec.item, in_memory=nbytes <= TOGETHER, folder=folder)
         try:
             return await reader.fill(spool, self.volume)
         except BaseException:

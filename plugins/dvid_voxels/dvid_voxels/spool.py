@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -25,13 +26,14 @@ class Spool:
     What was never written is 0 in a file, and anything in memory.
     """
 
-    def __init__(self, box: Box, item: str, *, in_memory: bool) -> None:
+    def __init__(self, box: Box, item: str, *, in_memory: bool, folder: Path | None = None) -> None:
+        """`folder` is where the file lies, None the system's place."""
         self.box, self.item = box, np.dtype(item)
         self.nbytes = math.prod(box.size) * self.item.itemsize
         self.filled = 0
         """Bytes that were appended."""
         self._room = np.empty(self.nbytes, np.uint8) if in_memory else None
-        self._file = None if in_memory else tempfile.TemporaryFile()  # noqa: SIM115  (closed by `close`)
+        self._file = None if in_memory else tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by `close`)
         if self._file is not None:
             os.ftruncate(self._fd, self.nbytes)
 

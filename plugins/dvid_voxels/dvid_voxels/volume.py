@@ -201,7 +201,7 @@ class Volume(msgspec.Struct, frozen=True):
 
     async def _through_file(self, box: Box) -> AsyncIterator[Piece]:
         run = self.view.run
-        with Spool(box, self.codec.item, in_memory=False) as spool:
+        with Spool(box, self.codec.item, in_memory=False, folder=self.view.instance.server.spool_dir) as spool:
             item = np.dtype(self.codec.item).itemsize
             async for tile, out in pipelined(self._tile(t) for t in box.tiles(self.block, STRIP // item)):
                 if out is not None:

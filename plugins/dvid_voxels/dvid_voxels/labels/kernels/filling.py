@@ -6,8 +6,8 @@ import numpy as np
 from numba import types
 
 from ..jit import TRIPLES, inner, kernel
-from .memory import load64, store64, swapped
-from .reading import LAID, line_of, value_of
+from .memory import fill8, store64
+from .reading import LAID, expand, line_of, value_of
 
 I64 = types.int64
 
@@ -15,19 +15,14 @@ I64 = types.int64
 @inner
 def fill_line(data, at, bits, pal, palette, line, out, place, step, x0, x1):  # type: ignore[no-untyped-def]
     """Voxels x0 to x1 of a line of a sub-block, x0 at byte `place` of `out`, `step` bytes apart."""
-    if bits == 0:
-        label = palette[pal]
-        if step == 8:
-            for x in range(x1 - x0):
-                store64(out, place + 8 * x, label)
+    if x1 - x0 == 8 and step == 8:
+        if bits:
+            expand(data, at, bits, pal, palette, line, out, place)
         else:
-            for x in range(x1 - x0):
-                store64(out, place + step * x, label)
-    elif bits < 9 and x1 - x0 == 8 and step == 8:
-        word = swapped(load64(data, at + line * bits))
-        top, each = np.uint64(64 - bits), np.uint64(bits)
-        for x in range(8):
-            store64(out, place + 8 * x, palette[pal + np.int64((word << (np.uint64(x) * each)) >> top)])
+            fill8(out, place, palette[pal])
+    elif bits == 0:
+        for x in range(x1 - x0):
+            store64(out, place + step * x, palette[pal])
     else:
         word = line_of(data, at, bits, line)
         for x in range(x0, x1):

@@ -36,6 +36,29 @@ def written_width(bits):  # type: ignore[no-untyped-def]
     return width
 
 
+@inner
+def put_values(data, at, bits, wide, out, to):  # type: ignore[no-untyped-def]
+    """A sub-block's values, `bits` each, as `wide` bits each, the first of a line in the lowest; 512 * wide bits."""
+    for line in range(64):
+        word = line_of(data, at, bits, line)
+        if wide == 16:
+            for k in range(8):
+                store16(out, to + 2 * k, value_of(data, at, bits, line, word, k))
+        else:
+            packed = np.uint64(0)
+            for k in range(8):
+                packed |= np.uint64(value_of(data, at, bits, line, word, k)) << np.uint64(k * wide)
+            if wide == 8:
+                store64(out, to, packed)
+            elif wide == 4:
+                store32(out, to, np.int64(packed))
+            elif wide == 2:
+                store16(out, to, np.int64(packed))
+            else:
+                store8(out, to, np.int64(packed))
+        to += wide
+
+
 @kernel(
     types.Tuple((I64, OUT)), *LAID, I64, I64, I64, types.Array(types.int32, 3, "C", readonly=True),
     I64, I64, I64, I64, I64, I64,
@@ -83,26 +106,3 @@ def google(data, bits, at, pal, palette, gz, gy, gx, which, fz, fy, fx, nz, ny, 
         put_values(data, at[cell], width, wide, out, 4 + 4 * value)
         value += 16 * wide
     return 0, out
-
-
-@inner
-def put_values(data, at, bits, wide, out, to):  # type: ignore[no-untyped-def]
-    """A sub-block's values, `bits` each, as `wide` bits each, the first of a line in the lowest; 512 * wide bits."""
-    for line in range(64):
-        word = line_of(data, at, bits, line)
-        if wide == 16:
-            for k in range(8):
-                store16(out, to + 2 * k, value_of(data, at, bits, line, word, k))
-        else:
-            packed = np.uint64(0)
-            for k in range(8):
-                packed |= np.uint64(value_of(data, at, bits, line, word, k)) << np.uint64(k * wide)
-            if wide == 8:
-                store64(out, to, packed)
-            elif wide == 4:
-                store32(out, to, np.int64(packed))
-            elif wide == 2:
-                store16(out, to, np.int64(packed))
-            else:
-                store8(out, to, np.int64(packed))
-        to += wide

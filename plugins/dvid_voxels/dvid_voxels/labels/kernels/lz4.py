@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from ..jit import OUT, inner, kernel
-from .memory import load64, store8, store16, store64, trailing
+from ..jit import OUT, inner, kernel, part
+from .memory import before8, copy8, fill8, same8, store8, store16, store64, trailing
 from .reading import LAID, expand, line_of
 
 I64 = types.int64
@@ -27,12 +27,15 @@ WRITTEN, HELD, MODE, MATCHED = 0, 1, 2, 3
 
 
 @inner
+def needed(state, more):  # type: ignore[no-untyped-def]
+    """Bytes that are written when what is held and `more` are."""
+    return state[WRITTEN] + more + 8 * state[HELD] + state[HELD] // 16 + state[MATCHED] // 16 + 64
+
+
+@part
 def longer(out, state, more):  # type: ignore[no-untyped-def]
-    """The same bytes with room for what a line can add: `more`, and what is held."""
-    need = state[WRITTEN] + more + 8 * state[HELD] + state[HELD] // 16 + state[MATCHED] // 16 + 64
-    if need <= len(out):
-        return out
-    bigger = np.empty(2 * need, np.uint8)
+    """The same bytes with more room."""
+    bigger = np.empty(2 * (len(out) + more), np.uint8)
     bigger[: state[WRITTEN]] = out[: state[WRITTEN]]
     return bigger
 
@@ -113,16 +116,15 @@ def put_above(out, state, held, back, voxels):  # type: ignore[no-untyped-def]
     state[MATCHED] += voxels
 
 
-@inner
-def roomier(held, used, more):  # type: ignore[no-untyped-def]
-    if used + more <= len(held):
-        return held
-    bigger = np.empty(2 * (used + more), np.uint64)
-    bigger[:used] = held[:used]
+@part
+def roomier(held, more):  # type: ignore[no-untyped-def]
+    """The same literals with more room."""
+    bigger = np.empty(2 * (len(held) + more), np.uint64)
+    bigger[: len(held)] = held
     return bigger
 
 
-@inner
+@part
 def put_end(out, state, held, back, last):  # type: ignore[no-untyped-def]
     """The end of a block: its last 5 bytes are literals, and no match begins in its last 12.  So is the last voxel."""
     if state[MODE]:
@@ -143,7 +145,7 @@ def put_end(out, state, held, back, last):  # type: ignore[no-untyped-def]
 )  # fmt: skip
 def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows, width, last):  # type: ignore[no-untyped-def]
     """(sequences and literals without a token, bytes of these literals); the box begins at voxel (oz, oy, ox) of `which`."""
-    out = np.empty(4096, np.uint8)
+    out = np.empty(4096 + depth * rows * width // 4, np.uint8)
     state = np.zeros(4, np.int64)
     back = 8 * width
     reach = back <= FAR
@@ -161,75 +163,74 @@ def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows
     for z in range(oz, oz + depth):
         some = 0
         for y in range(oy, oy + rows):
-            out = longer(out, state, 12 * width + 64)
-            held = roomier(held, state[HELD], width + 1)
+            # Asked here, not there: a call that passes arrays costs as much as half a line.
+            if needed(state, 12 * width) > len(out):
+                out = longer(out, state, needed(state, 12 * width))
+            if state[HELD] + width >= len(held):
+                held = roomier(held, width)
             number = 8 * (z & 7) + (y & 7)
             begin = y == oy or (y & 7) == 0
             if begin:
                 some = 0
+                bz, by, bx, cx = z // (8 * gz), y // (8 * gy), (ox >> 3) // gx, (ox >> 3) % gx
+                row = (((z >> 3) - bz * gz) * gy + (y >> 3) - by * gy) * gx
                 for c in range(across):
-                    place = (ox >> 3) + c
-                    block = which[z // (8 * gz), y // (8 * gy), place // gx]
                     widths[c] = 0
                     pals[c] = -1
+                    block = np.int64(which[bz, by, bx])
                     if block >= 0:
-                        cell = ((block * gz + (z >> 3) % gz) * gy + (y >> 3) % gy) * gx + place % gx
+                        cell = block * (gz * gy * gx) + row + cx
                         widths[c] = bits[cell]
                         ats[c] = at[cell]
                         pals[c] = pal[cell]
                     if widths[c]:
                         mixed[some] = c
                         some += 1
+                    cx += 1
+                    if cx == gx:
+                        bx, cx = bx + 1, 0
             first = y == oy and z == oz
             near = reach and not first
             done = 0
             previous = line[shift + width - 1]
-            for k in range(across if begin else some):
-                c = k if begin else mixed[k]
+            # Unless lines above are out of reach, those sub-blocks that are of one label have nothing to say.
+            every = begin or not reach
+            for k in range(across if every else some):
+                c = k if every else mixed[k]
                 low = shift if c == 0 else 0
                 high = shift + width - 8 * c if c == across - 1 else 8
                 bits_ = widths[c]
                 word = np.uint64(0)
                 if bits_ and bits_ < 9:
                     word = line_of(data, ats[c], bits_, number) >> np.uint64(64 - 8 * bits_)
-                if not begin:
-                    if bits_ < 9 and word == words[c] and reach:
+                if not every:
+                    if bits_ < 9 and word == words[c]:
                         continue
                     # What lies between changes of a line is as above.
-                    if reach and 8 * c > max(done, shift):
+                    if 8 * c > max(done, shift):
                         put_above(out, state, held, back, 8 * c - max(done, shift))
                 words[c] = word
                 if bits_ == 0:
-                    label = np.uint64(0) if pals[c] < 0 else palette[pals[c]]
-                    for x in range(8):
-                        fresh[x] = label
+                    fill8(fresh, 0, np.uint64(0) if pals[c] < 0 else palette[pals[c]])
                 else:
                     expand(data, ats[c], bits_, pals[c], palette, number, fresh, 0)
                 base = 8 * c
-                above = np.uint64(0)
-                before = np.uint64(0)
-                if near:
-                    for x in range(8):
-                        above |= np.uint64(fresh[x] == line[base + x]) << np.uint64(x)
-                if near and above == 255:
+                above = same8(fresh, 0, line, 8 * base) if near else np.uint64(0)
+                if above == 255:
                     put_above(out, state, held, back, high - low)
                 else:
                     if c:
                         previous = line[base - 1]
-                    for x in range(1, 8):
-                        before |= np.uint64(fresh[x] == fresh[x - 1]) << np.uint64(x)
-                    if low:
-                        before &= ~(np.uint64(1) << np.uint64(low))
+                    copy8(line, 8 * base, fresh, 0)
+                    before = before8(fresh, 0) & ~(np.uint64(1) << np.uint64(low))
                     if not (first and c == 0) and fresh[low] == previous:
                         before |= np.uint64(1) << np.uint64(low)
-                    for x in range(8):
-                        line[base + x] = fresh[x]
                     put_voxels(out, state, held, back, line, base, low, high, above, before)
                 done = 8 * (c + 1)
-            if not begin and reach and max(done, shift) < shift + width:
+            if not every and max(done, shift) < shift + width:
                 put_above(out, state, held, back, shift + width - max(done, shift))
-    out = longer(out, state, 64)
-    held = roomier(held, state[HELD], 1)
+    if needed(state, 64) > len(out):
+        out = longer(out, state, needed(state, 64))
     if last:
         put_end(out, state, held, back, line[shift + width - 1])
     elif state[MODE]:
@@ -237,4 +238,4 @@ def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows
     tail = 8 * state[HELD]
     for k in range(state[HELD]):
         store64(out, state[WRITTEN] + 8 * k, held[k])
-    return out[: state[WRITTEN] + tail].copy(), 0 if last else tail
+    return out[: state[WRITTEN] + tail], 0 if last else tail

@@ -1,7 +1,8 @@
-"""Loads and stores of words at any byte of an array, and counting of bits: what numba has no name for.
+"""Loads and stores of words at any byte of an array, eight labels at a time, and bits of a word: what numba has no name
+for.
 
-Offsets count bytes from the array's first; nothing is checked.  Words are little-endian (as all processors that numba
-compiles for here).
+Offsets count bytes from the array's first; nothing is checked.  Words are little-endian, as on all processors that are
+met here.  Eight labels are one line of a sub-block: LLVM makes of them whatever vectors the processor has.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-_BYTE = ir.IntType(8)
+_BYTE, _BIT, _WORD = ir.IntType(8), ir.IntType(1), ir.IntType(64)
+_EIGHT = ir.VectorType(_WORD, 8)
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, offset: Any, word: Any) -> Any:
@@ -81,3 +83,109 @@ ones = _call("llvm.ctpop.i64")
 """How many bits are set."""
 trailing = _call("llvm.cttz.i64", 0)
 """How many zeros are below the lowest bit that is set; 64 of 0."""
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    one = builder.insert_element(ir.Constant(_EIGHT, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8))
+
+
+def _eight(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    found = builder.load(_place(context, builder, kind, array, offset, _EIGHT))
+    found.align = 1
+    return found
+
+
+def _mask(builder: Any, lanes: Any) -> Any:
+    return builder.zext(builder.bitcast(lanes, _BYTE), _WORD)
+
+
+@intrinsic
+def equal8(typing: Any, array: Any, offset: Any, label: Any) -> Any:
+    """Which of the eight labels at `offset` are `label`, the first in the lowest bit."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        eight = _eight(context, builder, signature.args[0], args[0], args[1])
+        return _mask(builder, builder.icmp_unsigned("==", eight, _splat(builder, args[2])))
+
+    return types.uint64(array, types.int64, types.uint64), code
+
+
+@intrinsic
+def same8(typing: Any, array: Any, offset: Any, other: Any, place: Any) -> Any:
+    """Which of the eight labels at `offset` are the same as those at `place` of another array."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        eight = _eight(context, builder, signature.args[0], args[0], args[1])
+        others = _eight(context, builder, signature.args[2], args[2], args[3])
+        return _mask(builder, builder.icmp_unsigned("==", eight, others))
+
+    return types.uint64(array, types.int64, other, types.int64), code
+
+
+@intrinsic
+def before8(typing: Any, array: Any, offset: Any) -> Any:
+    """Which of the eight labels at `offset` are the same as the one before them; the lowest bit means nothing."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        eight = _eight(context, builder, signature.args[0], args[0], args[1])
+        turned = builder.shuffle_vector(eight, eight, ir.Constant(ir.VectorType(ir.IntType(32), 8), [0, *range(7)]))
+        return _mask(builder, builder.icmp_unsigned("==", eight, turned))
+
+    return types.uint64(array, types.int64), code
+
+
+@intrinsic
+def copy8(typing: Any, array: Any, offset: Any, other: Any, place: Any) -> Any:
+    """Eight labels from `place` of another array to `offset`."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        eight = _eight(context, builder, signature.args[2], args[2], args[3])
+        done = builder.store(eight, _place(context, builder, signature.args[0], args[0], args[1], _EIGHT))
+        done.align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, other, types.int64), code
+
+
+@intrinsic
+def fill8(typing: Any, array: Any, offset: Any, label: Any) -> Any:
+    """`label` eight times."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        eight = _splat(builder, args[2])
+        done = builder.store(eight, _place(context, builder, signature.args[0], args[0], args[1], _EIGHT))
+        done.align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint64), code
+
+
+def _pick(bits: int) -> Any:
+    @intrinsic
+    def pick(typing: Any, array: Any, offset: Any, word: Any, palette: Any, pal: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            lanes = builder.shl(_splat(builder, args[2]), ir.Constant(_EIGHT, [bits * x for x in range(8)]))
+            labels = context.make_array(signature.args[3])(context, builder, args[3]).data
+            at = builder.gep(labels, [args[4]])
+            found = []
+            for k in range(1 << bits):
+                label = builder.load(builder.gep(at, [ir.Constant(_WORD, k)]))
+                found.append(_splat(builder, label))
+            zero = ir.Constant(_EIGHT, [0] * 8)
+            for bit in reversed(range(bits)):
+                # The sign of each lane is this bit of its value.
+                lane = builder.shl(lanes, ir.Constant(_EIGHT, [bit] * 8))
+                chosen = builder.icmp_signed("<", lane, zero)
+                found = [builder.select(chosen, found[k + 1], found[k]) for k in range(0, len(found), 2)]
+            done = builder.store(found[0], _place(context, builder, signature.args[0], args[0], args[1], _EIGHT))
+            done.align = 1
+            return context.get_dummy_value()
+
+        return types.void(array, types.int64, types.uint64, palette, types.int64), code
+
+    return pick
+
+
+pick1, pick2, pick3 = _pick(1), _pick(2), _pick(3)
+"""The labels of a line of 1, 2, 3 bits a voxel: values from the highest bit of a word on, labels at palette[pal:]."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import types
 
-from ..jit import OUT, VOLUME, inner, kernel
-from .memory import load64, store8, store16, store32, store64, swapped
+from ..jit import OUT, VOLUME, inner, kernel, part
+from .memory import copy8, equal8, load64, store8, store16, store32, store64, swapped, trailing
 from .reading import HEAD, LAID, expand, width_of
 
 I64 = types.int64
@@ -16,11 +18,26 @@ I64 = types.int64
 #   counts   entries of each sub-block
 #   index    all sub-blocks' entries
 #   values   all sub-blocks' bits
-#   scratch  512 table entries of the sub-block's labels, then 512 voxels as such
+#   planes   per bit of the sub-block's values 64 lines, whose voxels have it, the first voxel lowest
 # and, replaced when they grow (`grown`):
 #   table    the labels
 #   slots    an open hash of the table: entry + 1, 0 where free
 #   seen     per table entry: the sub-block that used it last, and as what
+
+
+
+def _spread() -> Any:
+    """[b, eight voxels' bits, the first lowest]: each bit as a value of b bits, from a word's highest bit on."""
+    out = np.zeros((10, 256), np.uint64)
+    for bits in range(1, 10):
+        for mask in range(256):
+            # Of 9 bits the eighth value does not fit.
+            places = [64 - (x + 1) * bits for x in range(8) if mask >> x & 1 and (x + 1) * bits <= 64]
+            out[bits, mask] = sum(1 << place for place in places)
+    return out
+
+
+SPREAD = _spread()
 
 
 @inner
@@ -29,7 +46,7 @@ def begin(cells):  # type: ignore[no-untyped-def]
     counts = np.empty(cells, np.uint16)
     index = np.empty(512 * cells, np.uint32)
     values = np.empty(576 * cells + 16, np.uint8)
-    return state, counts, index, values, np.empty(1024, np.int64)
+    return state, counts, index, values, np.empty(9 * 64, np.uint8)
 
 
 @inner
@@ -46,7 +63,7 @@ def hashed(label, key):  # type: ignore[no-untyped-def]
     return word ^ (word >> np.uint64(32))
 
 
-@inner
+@part
 def grown(state, table, slots, seen, key):  # type: ignore[no-untyped-def]
     """The same with room for another sub-block's labels."""
     used = state[0]
@@ -84,7 +101,7 @@ def entry_of(label, state, table, slots, key):  # type: ignore[no-untyped-def]
         place = (place + 1) & mask
 
 
-@inner
+@part
 def put_solid(label, state, counts, index, table, slots, key):  # type: ignore[no-untyped-def]
     """The next sub-block: all voxels are `label`."""
     cell, to = state[3], state[1]
@@ -98,66 +115,85 @@ def put_solid(label, state, counts, index, table, slots, key):  # type: ignore[n
     state[3] = cell + 1
 
 
-@inner
-def put(voxels, state, counts, index, values, scratch, table, slots, seen, key):  # type: ignore[no-untyped-def]
+@part
+def put(voxels, state, counts, index, values, planes, table, slots, seen, key):  # type: ignore[no-untyped-def]
     """The next sub-block, from its 512 labels, x fastest; `grown` came before."""
-    other = np.uint64(0)
-    last = voxels[0]
-    for k in range(512):
-        other |= voxels[k] ^ last
-    if other == 0:
-        put_solid(last, state, counts, index, table, slots, key)
+    first = voxels[0]
+    if all_same(voxels, first):
+        put_solid(first, state, counts, index, table, slots, key)
         return
     cell, to = state[3], state[1]
-    # The two labels that came last are tried first: at a border they alternate from line to line.
-    entry = entry_of(last, state, table, slots, key)
-    index[to] = entry
-    seen[entry, 0], seen[entry, 1] = cell, 0
-    n = 1
-    value = 0
-    before, old = last, 0
-    for k in range(512):
-        label = voxels[k]
-        if label != last:
-            if label == before:
-                before, old, last, value = last, value, before, old
-            else:
-                before, old = last, value
-                entry = entry_of(label, state, table, slots, key)
-                if seen[entry, 0] != cell:
-                    seen[entry, 0], seen[entry, 1] = cell, n
-                    index[to + n] = entry
-                    n += 1
-                value = seen[entry, 1]
-                last = label
-        scratch[k] = value
+    planes[:] = 0
+    n = 0
+    for line in range(64):
+        rest = np.uint64(255)
+        # Nearly always a label is among the sub-block's first few.
+        for k in range(min(n, 8)):
+            found = equal8(voxels, 64 * line, table[index[to + k]]) & rest
+            if found:
+                set_planes(planes, line, k, found)
+                rest ^= found
+                if rest == 0:
+                    break
+        while rest:
+            label = voxels[8 * line + np.int64(trailing(rest))]
+            entry = entry_of(label, state, table, slots, key)
+            if seen[entry, 0] != cell:
+                seen[entry, 0], seen[entry, 1] = cell, n
+                index[to + n] = entry
+                n += 1
+            found = equal8(voxels, 64 * line, label)
+            set_planes(planes, line, seen[entry, 1], found)
+            rest &= ~found
     counts[cell] = n
     state[1] = to + n
-    state[2] = put_values(scratch, width_of(n), values, state[2])
+    state[2] = put_values(planes, width_of(n), values, state[2])
     state[3] = cell + 1
 
 
 @inner
-def put_values(scratch, bits, values, at):  # type: ignore[no-untyped-def]
+def all_same(voxels, label):  # type: ignore[no-untyped-def]
+    for line in range(64):
+        if equal8(voxels, 64 * line, label) != 255:
+            return False
+    return True
+
+
+@inner
+def set_planes(planes, line, value, voxels):  # type: ignore[no-untyped-def]
+    """Add the bits of a value where it is in a line."""
+    plane = line
+    while value:
+        if value & 1:
+            planes[plane] |= np.uint8(voxels)
+        value >>= 1
+        plane += 64
+
+
+@inner
+def put_values(planes, bits, values, at):  # type: ignore[no-untyped-def]
     """512 values as bits; returns where they end.  Each line is stored as a whole word, the next one writes over it."""
     for line in range(64):
-        word = np.uint64(0)
-        first = 8 * line
         if bits < 9:
-            for x in range(8):
-                word |= np.uint64(scratch[first + x]) << np.uint64(64 - (x + 1) * bits)
+            word = np.uint64(0)
+            for plane in range(bits):
+                word |= SPREAD[bits, planes[64 * plane + line]] << np.uint64(plane)
             store64(values, at, swapped(word))
         else:
-            for x in range(7):
-                word |= np.uint64(scratch[first + x]) << np.uint64(64 - (x + 1) * 9)
-            word |= np.uint64(scratch[first + 7]) >> np.uint64(8)
+            word, last = np.uint64(0), 0
+            for plane in range(9):
+                voxels = np.int64(planes[64 * plane + line])
+                # The first seven values fill 63 bits, the highest bit of the eighth is the last one.
+                word |= (SPREAD[9, voxels] << np.uint64(plane)) if plane < 8 else (SPREAD[9, voxels] << np.uint64(8))
+                last |= (voxels >> 7) << plane
+            word |= np.uint64(last >> 8)
             store64(values, at, swapped(word))
-            store8(values, at + 8, scratch[first + 7] & 255)
+            store8(values, at + 8, last & 255)
         at += bits
     return at
 
 
-@inner
+@part
 def finish(gz, gy, gx, state, counts, index, values, table):  # type: ignore[no-untyped-def]
     """The block."""
     entries = state[0]
@@ -189,7 +225,7 @@ def finish(gz, gy, gx, state, counts, index, values, table):  # type: ignore[no-
 def encode(source, oz, oy, ox, gz, gy, gx, key):  # type: ignore[no-untyped-def]
     """The block whose first voxel is (oz, oy, ox) of `source`."""
     sz, sy, sx = source.strides
-    state, counts, index, values, scratch = begin(gz * gy * gx)
+    state, counts, index, values, planes = begin(gz * gy * gx)
     table, slots, seen = first_table()
     voxels = np.empty(512, np.uint64)
     for cz in range(gz):
@@ -199,13 +235,12 @@ def encode(source, oz, oy, ox, gz, gy, gx, key):  # type: ignore[no-untyped-def]
                 for line in range(64):
                     place = corner + (line >> 3) * sz + (line & 7) * sy
                     if sx == 8:
-                        for x in range(8):
-                            voxels[8 * line + x] = load64(source, place + 8 * x)
+                        copy8(voxels, 64 * line, source, place)
                     else:
                         for x in range(8):
                             voxels[8 * line + x] = load64(source, place + sx * x)
                 table, slots, seen = grown(state, table, slots, seen, key)
-                put(voxels, state, counts, index, values, scratch, table, slots, seen, key)
+                put(voxels, state, counts, index, values, planes, table, slots, seen, key)
     return finish(gz, gy, gx, state, counts, index, values, table)
 
 
@@ -213,7 +248,7 @@ def encode(source, oz, oy, ox, gz, gy, gx, key):  # type: ignore[no-untyped-def]
 def compact(data, bits, at, pal, palette, gz, gy, gx, key):  # type: ignore[no-untyped-def]
     """The one block that is laid out, packed anew."""
     cells = gz * gy * gx
-    state, counts, index, values, scratch = begin(cells)
+    state, counts, index, values, planes = begin(cells)
     table, slots, seen = first_table()
     voxels = np.empty(512, np.uint64)
     for cell in range(cells):
@@ -223,6 +258,6 @@ def compact(data, bits, at, pal, palette, gz, gy, gx, key):  # type: ignore[no-u
             put_solid(palette[pal[cell]], state, counts, index, table, slots, key)
             continue
         for line in range(64):
-            expand(data, at[cell], width, pal[cell], palette, line, voxels, 8 * line)
-        put(voxels, state, counts, index, values, scratch, table, slots, seen, key)
+            expand(data, at[cell], width, pal[cell], palette, line, voxels, 64 * line)
+        put(voxels, state, counts, index, values, planes, table, slots, seen, key)
     return finish(gz, gy, gx, state, counts, index, values, table)

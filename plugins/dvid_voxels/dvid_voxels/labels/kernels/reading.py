@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ..jit import BYTES, LABELS, LONGS, OUT, TRIPLES, inner, kernel
-from .memory import load8, load16, load32, load64, ones, swapped
+from ..jit import BYTES, LABELS, LONGS, OUT, TRIPLES, inner, kernel, part
+from .memory import load8, load16, load32, load64, ones, pick1, pick2, pick3, store64, swapped
 
 HEAD = 16
 I64 = types.int64
@@ -44,20 +44,25 @@ def value_of(data: Any, at: int, bits: int, line: int, word: Any, x: int) -> int
 
 
 @inner
-def expand(data: Any, at: int, bits: int, pal: int, palette: Any, line: int, out: Any, to: int) -> None:
-    """The 8 labels of a line into out[to:to + 8]; `bits` is not 0."""
+def expand(data: Any, at: int, bits: int, pal: int, palette: Any, line: int, out: Any, place: int) -> None:
+    """The 8 labels of a line to byte `place` of `out`; `bits` is not 0."""
     word = line_of(data, at, bits, line)
-    if bits < 9:
-        top = np.uint64(64 - bits)
-        step = np.uint64(bits)
+    if bits == 1:
+        pick1(out, place, word, palette, pal)
+    elif bits == 2:
+        pick2(out, place, word, palette, pal)
+    elif bits == 3:
+        pick3(out, place, word, palette, pal)
+    elif bits < 9:
+        top, step = np.uint64(64 - bits), np.uint64(bits)
         for x in range(8):
-            out[to + x] = palette[pal + np.int64((word << (np.uint64(x) * step)) >> top)]
+            store64(out, place + 8 * x, palette[pal + np.int64((word << (np.uint64(x) * step)) >> top)])
     else:
         for x in range(8):
-            out[to + x] = palette[pal + value_of(data, at, bits, line, word, x)]
+            store64(out, place + 8 * x, palette[pal + value_of(data, at, bits, line, word, x)])
 
 
-@inner
+@part
 def structure(data: Any, start: int, length: int, cells: int) -> Any:
     """Whether the sections of the block at `start` fit its length: (code, entries, labels of all sub-blocks).
 
@@ -163,6 +168,23 @@ def histogram(data: Any, at: int, bits: int, found: Any) -> None:
             found[1] += np.int64(ones(odd)) - both
         found[0] = 512 - found[1] - found[2] - found[3]
         return
+    if bits == 3:
+        low = np.uint64(0o1111111111111111 << 16)
+        for n in range(32):
+            # Two lines are 48 bits: 16 values.
+            word = swapped(load64(data, at + 6 * n))
+            a, b, c = word & low, (word >> np.uint64(1)) & low, (word >> np.uint64(2)) & low
+            ab, bc = a & b, b & c
+            n_ab, n_bc, n_ac, all_ = np.int64(ones(ab)), np.int64(ones(bc)), np.int64(ones(a & c)), np.int64(ones(ab & c))
+            found[7] += all_
+            found[3] += n_ab - all_
+            found[6] += n_bc - all_
+            found[5] += n_ac - all_
+            found[1] += np.int64(ones(a)) - n_ab - n_ac + all_
+            found[2] += np.int64(ones(b)) - n_ab - n_bc + all_
+            found[4] += np.int64(ones(c)) - n_ac - n_bc + all_
+        found[0] = 512 - found[1] - found[2] - found[3] - found[4] - found[5] - found[6] - found[7]
+        return
     if bits == 9:
         for line in range(64):
             word = line_of(data, at, bits, line)
@@ -177,7 +199,7 @@ def histogram(data: Any, at: int, bits: int, found: Any) -> None:
             found[np.int64((word << (np.uint64(x) * step)) >> top)] += 1
 
 
-@inner
+@part
 def tally(data: Any, start: int, length: int, cells: int, voxels: Any, first: int, found: Any) -> int:
     """Add the voxels of each entry of one block to voxels[first:], behind them those of sub-blocks without entries.
 

@@ -158,4 +158,4 @@ def sparse_blocks(data, bits, at, pal, palette, gz, gy, gx, places, touched):  #
             out[n + 12] = 1
             to = n + 13
         n = to
-    return out[:n].copy()
+    return out[:n]

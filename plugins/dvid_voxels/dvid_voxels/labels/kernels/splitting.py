@@ -50,7 +50,7 @@ def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside
     code, row = marked(rows, gz, gy, gx, mask)
     if code:
         return code, row, 0, none
-    state, counts, index, values, scratch = begin(cells)
+    state, counts, index, values, planes = begin(cells)
     table, slots, seen = first_table()
     voxels = np.empty(512, np.uint64)
     moved = 0
@@ -68,7 +68,7 @@ def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside
             voxels[:] = palette[pal[cell]]
         else:
             for line in range(64):
-                expand(data, at[cell], width, pal[cell], palette, line, voxels, 8 * line)
+                expand(data, at[cell], width, pal[cell], palette, line, voxels, 64 * line)
         for k in range(512):
             chosen = (mask[64 * cell + (k >> 3)] >> (k & 7)) & 1
             if voxels[k] == label:
@@ -77,5 +77,5 @@ def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside
             elif chosen:
                 z, y, x = cell // (gy * gx) * 8, cell // gx % gy * 8, cell % gx * 8
                 return 3, row_at(rows, z + (k >> 6), y + (k >> 3 & 7), x + (k & 7)), 0, none
-        put(voxels, state, counts, index, values, scratch, table, slots, seen, key)
+        put(voxels, state, counts, index, values, planes, table, slots, seen, key)
     return 0, 0, moved, finish(gz, gy, gx, state, counts, index, values, table)

@@ -73,7 +73,7 @@ def vote(data, at, bits, pal, palette, labels, voxels, corner):  # type: ignore[
 def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ignore[no-untyped-def]
     """The parent of the laid-out blocks number[:8], -1 for those not touched, which keep what block number[8] has."""
     cells = gz * gy * gx
-    state, counts, index, values, scratch = begin(cells)
+    state, counts, index, values, planes = begin(cells)
     table, slots, seen = first_table()
     voxels = np.empty(512, np.uint64)
     labels = np.empty(8, np.uint64)
@@ -103,7 +103,7 @@ def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ign
                 voxels[:] = label
             else:
                 for line in range(64):
-                    expand(data, at[keeper], np.int64(bits[keeper]), pal[keeper], palette, line, voxels, 8 * line)
+                    expand(data, at[keeper], np.int64(bits[keeper]), pal[keeper], palette, line, voxels, 64 * line)
         elif same:
             put_solid(palette[pal[below[0]]], state, counts, index, table, slots, key)
             continue
@@ -120,5 +120,5 @@ def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ign
                 for y in range(4):
                     for x in range(4):
                         voxels[corner + 64 * z + 8 * y + x] = label
-        put(voxels, state, counts, index, values, scratch, table, slots, seen, key)
+        put(voxels, state, counts, index, values, planes, table, slots, seen, key)
     return finish(gz, gy, gx, state, counts, index, values, table)

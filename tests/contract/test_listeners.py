@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dvid_core.errors import NodeLocked, UnknownInstance
+from dvid_core.errors import NodeLocked, StoreClosed, UnknownInstance
+from dvid_core.storage.base import Receipt
+from dvid_core.storage.wrap import Wrapped
 from dvid_core.testing.cells import USER, Changed, Echo
 from dvid_core.testing.world import World
 
@@ -176,13 +179,15 @@ async def test_listener_without_its_store_holds_nobody_up(kept: World) -> None:
     assert await kept.counts("echo") == {"a": 1, "b": 1}
 
 
-async def test_edit_stands_when_memory_cannot_take_its_record(kept: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_edit_stands_when_memory_cannot_take_its_record(
+    kept: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*args: object) -> None:
         raise ValueError("not understood")
 
     await kept.make("cells", "cells")
     await kept.make("echo", "echo", "cells")
-    kept["cells"].apply = fail  # type: ignore[method-assign]
+    monkeypatch.setattr(kept["cells"], "apply", fail)
     assert (await kept.put("cells", "a")).number == 1
     assert "the state of cells in memory lacks record 1" in caplog.text
     await kept.server.bus.idle()

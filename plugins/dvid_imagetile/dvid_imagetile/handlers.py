@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, cast
 
 import msgspec
+
 from dvid_core import (
     EMPTY,
     About,

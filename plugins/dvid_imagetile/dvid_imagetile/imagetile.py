@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import msgspec
+
 from dvid_core import Compression, Info, Instance, View
 from dvid_core import Settings as AnySettings
 from dvid_voxels.settings import with_lists

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
+
 from dvid_core import BadRequest
 from dvid_voxels.extents import number
 from dvid_voxels.geometry import Box

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw
+
 from dvid_voxels.images import Format, Picture, encode
 from dvid_voxels.resample import area_mean
-from PIL import Image, ImageDraw
 
 SPARE = 4
 """A tile may have so many times the pixels of a full one and is still decoded; what is beyond is cut off."""

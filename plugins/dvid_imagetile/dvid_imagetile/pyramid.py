@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
+
 from dvid_core import BadRequest, View
 from dvid_voxels.geometry import Box
 from dvid_voxels.images import Picture

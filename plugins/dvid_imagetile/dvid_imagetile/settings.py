@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import dvid_core
 import msgspec
-from dvid_core import About, BadRequest, Settings
-from dvid_voxels.settings import Point
 
+from dvid_core import About, BadRequest, Settings
+from dvid_core import Compression as Codec
 from dvid_voxels import images
+from dvid_voxels.settings import Point
 
 from .levels import Level, Metadata, checked_levels
 
@@ -40,9 +40,9 @@ class TileSettings(Settings, frozen=True, kw_only=True):
         return images.Format("jpeg" if self.Format == "jpg" else "png")
 
     @property
-    def compression(self) -> dvid_core.Compression:
+    def compression(self) -> Codec:
         """What info shows."""
-        return dvid_core.Compression("lz4" if self.Format == "lz4" else "none")
+        return Codec("lz4" if self.Format == "lz4" else "none")
 
     def described(self, metadata: Metadata) -> TileSettings:
         """The same with other metadata.  Raises `BadRequest`."""
@@ -58,7 +58,7 @@ def checked(settings: TileSettings) -> TileSettings:
     if form not in ENCODINGS:
         raise BadRequest(f"Format: expected lz4, png or jpg, got {settings.Format[:40]!r}")
     settings = msgspec.structs.replace(settings, Format=form)
-    if settings.Compression and dvid_core.Compression.read(settings.Compression) != settings.compression:
+    if settings.Compression and Codec.read(settings.Compression) != settings.compression:
         raise BadRequest(f"Compression: Format {form} implies {settings.compression.codec}; leave it out")
     if settings.Levels is not None:
         checked_levels(settings.Levels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+
 from dvid_core import BadRequest, View
 from dvid_voxels.images import Picture
 from dvid_voxels.paths import Plane

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
-import pytest
-from dvid_core.testing.fixtures import engine, pytest_asyncio_loop_factories, server
-
 import dvid_imageblk
 import dvid_imagetile
+import pytest
+
+from dvid_core.testing.fixtures import engine, pytest_asyncio_loop_factories, server
 
 __all__ = ["engine", "plugins", "pytest_asyncio_loop_factories", "server"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dvid_core.testing.fixtures import RunningServer
+from dvid_imagetile import generation
 from numpy.typing import NDArray
 
-from dvid_imagetile import generation
+from dvid_core.testing.fixtures import RunningServer
 
 from .tiles import new_tiles, noise, spec, with_source
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from dvid_core.testing.fixtures import RunningServer
 
 from .tiles import new_tiles, spec

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+
 from dvid_core.testing.fixtures import RunningServer
 
 from .tiles import Tiles, new_tiles, noise, picture, png

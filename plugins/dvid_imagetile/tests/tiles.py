@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from dvid_core.testing.api import eventually
-from dvid_core.testing.fixtures import Answer, RunningServer
 from numpy.typing import NDArray
 from PIL import Image
+
+from dvid_core.testing.api import eventually
+from dvid_core.testing.fixtures import Answer, RunningServer
 
 
 class Tiles:

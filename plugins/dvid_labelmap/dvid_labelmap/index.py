@@ -8,11 +8,16 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from dvid_core import BadRequest, Mutation, View
 
-from .body import NO_ROWS, SMALL, Body, Rows, Segments, cut, join_rows, read_body, read_segment
+from .body import NO_ROWS, SMALL, Body, Labels, Rows, Segments, cut, join_rows, read_body, read_segment
+from .compiled import kernels
 from .keys import BODY, SEGMENT
+
+WRITTEN, DELETED, LEFT = 0, 1, 2
+"""What `kernels.set_rows` says of a body."""
 
 AT_ONCE = 4096
 """Segments that are read at a time."""
@@ -94,31 +99,70 @@ async def replace_index(m: Mutation, label: int, body: Body, old: Body | None) -
     stage_rows(m, label, body.rows or NO_ROWS, body)
 
 
-async def set_counts(m: Mutation, labels: np.ndarray, changes: Rows) -> list[int]:
-    """Set voxels of (block, supervoxel) in the bodies `labels` (one for each row, all not 0); 0 removes a row.
+class Change(msgspec.Struct, frozen=True):
+    """Counts to set: rows sorted by body, block and supervoxel; 0 voxels remove a row."""
 
-    Returns the bodies in question.  The caller holds their locks.
-    """
-    order = np.argsort(labels, kind="stable")
-    labels, changes = labels[order], changes.take(order)
-    starts = np.flatnonzero(np.diff(labels, prepend=labels[:1] + np.uint64(1)))
-    bodies = labels[starts].tolist()
-    ends = [*starts[1:].tolist(), len(labels)]
-    stored = await m.get_many([BODY.key(label) for label in bodies])
-    for label, start, end, data in zip(bodies, starts.tolist(), ends, stored):
-        some = Rows(changes.blocks[start:end], changes.supervoxels[start:end], changes.voxels[start:end])
-        if data is None:
-            kept = some.take(some.voxels > 0)
-            if len(kept):
-                stage_rows(m, label, kept.sorted(), Body())
-            continue
-        body = read_body(data)
-        if body.segments is not None:
-            await _set_in_segments(m, label, body, some)
-            continue
-        rows = (body.rows or NO_ROWS).replaced(some)
-        stage_rows(m, label, rows, body)
-    return bodies
+    bodies: list[int]
+    bounds: NDArray[np.int64]
+    """The rows of bodies[i] are bounds[i] to bounds[i + 1]."""
+    rows: Rows
+
+
+def change_of(labels: Labels, rows: Rows) -> Change:
+    """A kernel: the change of rows whose bodies are `labels`, none 0."""
+    order = np.lexsort((rows.supervoxels, rows.blocks, labels))
+    labels, rows = labels[order], rows.take(order)
+    first = np.ones(len(labels), bool)
+    first[1:] = labels[1:] != labels[:-1]
+    starts = np.flatnonzero(first)
+    return Change(labels[starts].tolist(), np.append(starts, len(labels)).astype(np.int64), rows)
+
+
+async def set_counts(m: Mutation, change: Change) -> None:
+    """Set counts in the indices of bodies.  The caller holds their locks."""
+    keys = [BODY.key(label) for label in change.bodies]
+    # In one process the locks are enough; expecting each value again takes a read of it when it is committed.
+    source: Reader = m if m.view.instance.store.limits.uncertain else m.view
+    stored = await source.get_many(keys)
+    values, state = await m.view.run(_set_small, change, stored)
+    for i, (label, key) in enumerate(zip(change.bodies, keys)):
+        if state[i] == WRITTEN:
+            m.put(key, values[i])
+        elif state[i] == DELETED:
+            m.delete(key)
+        elif state[i] == LEFT:
+            some = change.rows.take(np.arange(change.bounds[i], change.bounds[i + 1]))
+            await _set_in_body(m, label, stored[i], some)
+
+
+def _set_small(change: Change, stored: Sequence[bytes | None]) -> tuple[list[bytes], list[int]]:
+    """A kernel: new values of small indices, and what became of each body."""
+    parts = [b"" if data is None else bytes(data) for data in stored]
+    sizes = np.array([len(p) for p in parts], np.int64)
+    words = -(-sizes // 8)
+    starts = np.cumsum(words) - words
+    old = np.frombuffer(b"".join([p + bytes(-len(p) % 8) for p in parts]) or bytes(8), "<u8")
+    # Rows of 20 bytes, and a head and a rest for each body.
+    room = np.empty(int(words.sum()) + 5 * len(parts) + 3 * len(change.rows), np.uint64)
+    places, lengths = np.zeros(len(parts), np.int64), np.zeros(len(parts), np.int64)
+    state = np.empty(len(parts), np.uint8)
+    rows = change.rows
+    kernels().set_rows(
+        old, starts, sizes, change.bounds, rows.blocks, rows.supervoxels, rows.voxels.astype(np.uint32, copy=False),
+        SMALL, room, room.view(np.uint32), places, lengths, state,
+    )  # fmt: skip
+    data = memoryview(room).cast("B")
+    values = [bytes(data[8 * p : 8 * p + n]) for p, n in zip(places.tolist(), lengths.tolist())]
+    return values, state.tolist()
+
+
+async def _set_in_body(m: Mutation, label: int, data: bytes | None, changes: Rows) -> None:
+    """The same for one body of any size."""
+    body = Body() if data is None else read_body(data)
+    if body.segments is not None:
+        await _set_in_segments(m, label, body, changes)
+    else:
+        stage_rows(m, label, (body.rows or NO_ROWS).replaced(changes), body)
 
 
 async def _set_in_segments(m: Mutation, label: int, body: Body, changes: Rows) -> None:

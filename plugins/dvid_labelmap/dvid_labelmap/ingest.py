@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from dvid_core import BadRequest, Mutation, View
 
 from .body import Rows
-from .index import set_counts
+from .index import Change, change_of, set_counts
 from .keys import BLOCK, DIRTY, EXTENTS
 from .mapping import Labels, Seen
 from .packing import check_reach, pack_blocks
 from .pyramid import Pyramid, touched_parents
-from .volume import packed, unpacked
+from .volume import Unpacker, is_gzip, packed
 
 if TYPE_CHECKING:
     from .labelmap import LabelMap
@@ -153,7 +153,7 @@ class Ingest:
         names, stored = list(payloads), list(payloads.values())
         run = self.view.run
         shares = [slice(at, at + SHARE) for at in range(0, len(names), SHARE)]
-        counted = await asyncio.gather(*(run(_examined, names[s], stored[s], self.size) for s in shares))
+        counted = await asyncio.gather(*(run(_examined, names[s], stored[s], self.instance.unpack) for s in shares))
         await self.commit(joined(names, stored, counted))
 
     async def voxels(self, source: NDArray[np.uint64], box: Box, wanted: frozenset[Triple] | None) -> None:
@@ -189,16 +189,16 @@ class Ingest:
             work = Pyramid(1, touched_parents(ready.names), erased)
         while True:
             before = await self._changes(ready, keys) if index else None
-            held = [] if before is None else np.unique(before.labels).tolist()
+            held = [] if before is None else before.change.bodies
 
             async def change(m: Mutation, before: Changes | None = before) -> bool:
                 if before is not None:
                     # Which bodies are touched is only sure once they are locked.
                     now = await self._changes(ready, keys, before)
-                    if now is not before and not np.isin(now.labels, before.labels).all():
+                    if now is not before and not set(now.change.bodies) <= set(before.change.bodies):
                         return False
-                    if len(now.labels):
-                        await set_counts(m, now.labels, now.rows)
+                    if now.change.bodies:
+                        await set_counts(m, now.change)
                 for key, value in zip(keys, ready.stored):
                     m.put(key, value)
                 if not full:
@@ -235,20 +235,19 @@ class Ingest:
         seen = self.instance.seen(self.view)
         if before is not None and before.seen is seen and before.old == old:
             return before
-        return await self.view.run(_changes, ready, old, self.size, seen)
+        return await self.view.run(_changes, ready, old, self.instance.unpack, seen)
 
 
 class Changes(msgspec.Struct, frozen=True, eq=False):
-    """Counts to set, and the body of each row."""
+    """Counts to set."""
 
-    labels: Labels
-    rows: Rows
+    change: Change
     old: list[bytes | None]
     seen: Seen
     """What they were made of."""
 
 
-def _changes(ready: Ready, old: list[bytes | None], size: Triple, seen: Seen) -> Changes:
+def _changes(ready: Ready, old: list[bytes | None], unpack: Unpacker, seen: Seen) -> Changes:
     """All labels of the old and the new content of blocks, with their voxels in the new one."""
     packed_names = pack_blocks(np.array(ready.names))
     blocks = [packed_names[ready.block]]
@@ -256,7 +255,7 @@ def _changes(ready: Ready, old: list[bytes | None], size: Triple, seen: Seen) ->
     for n, stored in enumerate(old):
         if stored is None:
             continue
-        gone = np.setdiff1d(labels.table(unpacked(stored, size)), ready.labels[ready.block == n])
+        gone = np.setdiff1d(labels.table(unpack(stored)), ready.labels[ready.block == n])
         blocks.append(np.full(len(gone), packed_names[n]))
         supervoxels.append(gone)
         voxels.append(np.zeros(len(gone), np.uint32))
@@ -264,7 +263,7 @@ def _changes(ready: Ready, old: list[bytes | None], size: Triple, seen: Seen) ->
     rows = rows.take(rows.supervoxels > 0)
     bodies = seen.bodies(rows.supervoxels)
     living = bodies > 0
-    return Changes(bodies[living], rows.take(living), old, seen)
+    return Changes(change_of(bodies[living], rows.take(living)), old, seen)
 
 
 Counted = tuple[NDArray[np.intp], Labels, NDArray[np.uint32]]
@@ -280,13 +279,14 @@ def _counted(found: Sequence[labels.Counts]) -> Counted:
     )
 
 
-def _examined(names: Sequence[Triple], payloads: Sequence[bytes], size: Triple) -> Counted:
+def _examined(names: Sequence[Triple], payloads: Sequence[bytes], unpack: Unpacker) -> Counted:
     """A kernel: check and count blocks as they were posted.  Raises `BadRequest` naming the block."""
     found = []
-    limit = labels.limit(size)
     for (z, y, x), payload in zip(names, payloads):
         try:
-            found.append(labels.examine(labels.gunzip(payload, limit), size))
+            if not is_gzip(payload):
+                raise ValueError("the payload is no gzip")
+            found.append(labels.examine(unpack(payload), unpack.size))
         except ValueError as err:
             raise BadRequest(f"block {x}, {y}, {z}: {err}") from None
     return _counted(found)

@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
-from dvid_voxels import labels
 from dvid_voxels.extents import corners, read_extents, shown
 from dvid_voxels.geometry import Box, Triple
 from dvid_voxels.images import Picture, picture_of
@@ -22,6 +21,7 @@ from dvid_core import BadRequest, Compression, Info, Instance, LogRecord, Mutati
 from dvid_core import Settings as AnySettings
 
 from . import snapshot
+from .compiled import warm
 from .handlers import ROUTES
 from .index import read_bodies
 from .keys import BLOCK, CLASSES, DIRTY, EXTENTS, POSTED, SNAPSHOT
@@ -29,7 +29,7 @@ from .mapping import Labels, Seen, join_all
 from .pyramid import Pyramid, compute, read_pyramid
 from .settings import LabelSettings, check_strings, checked
 from .state import State, unpack_pairs
-from .volume import LabelVolume
+from .volume import LabelVolume, Unpacker
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +70,18 @@ class LabelMap(Instance):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.state = State()
+        self._unpack = Unpacker(self.settings.block)
         self._orders: dict[tuple[int, int], list[int]] = {}
         self._seen: dict[int, tuple[tuple[Any, ...], int, Seen]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._tidying = False
+
+    @property
+    def unpack(self) -> Unpacker:
+        """What reads stored blocks."""
+        if self._unpack.size != self.settings.block:
+            self._unpack = Unpacker(self.settings.block)
+        return self._unpack
 
     @classmethod
     def read_settings(cls, raw: dict[str, Any]) -> LabelSettings:
@@ -93,7 +101,7 @@ class LabelMap(Instance):
 
     async def open(self) -> None:
         # Requests that need the kernels wait for them in their threads.
-        self._in_background(self.server.kernels.run(labels.warm))
+        self._in_background(self.server.kernels.run(warm))
         root = View(self, self.repo.dag.root)
         found = await root.open(SNAPSHOT.key())
         if found is not None:
@@ -230,14 +238,14 @@ class LabelMap(Instance):
         self, view: View, scale: int = 0, *, supervoxels: bool = False, mask: RoiMask | None = None
     ) -> LabelVolume:
         """The blocks of one scale as `view` sees them now."""
-        return LabelVolume(view, scale, self.settings.block, None if supervoxels else self.seen(view), mask)
+        return LabelVolume(view, scale, self.unpack, None if supervoxels else self.seen(view), mask)
 
     async def compute_scales(self, view: View, number: int, work: Pyramid) -> None:
         """Compute the lower scales that an ingest marked as to be done."""
         # Not on behalf of the user: a version that is locked meanwhile gets the scales of what it holds.
         own = View(self, view.node)
         try:
-            await compute(own, number, work, self.settings.MaxDownresLevel, self.settings.block)
+            await compute(own, number, work, self.settings.MaxDownresLevel, self.unpack)
         except NodeLocked:
             log.error("lower scales of %s at %s are left as they were", self.name, view.uuid)
 

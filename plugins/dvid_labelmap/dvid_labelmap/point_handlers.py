@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dvid_core import JSON, About, BadRequest, Reply, Request, Vec3, View, get
 
 from .asking import LabelQuery, instance_of, read_list
-from .volume import unpacked
+from .volume import Unpacker
 
 Coordinate = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 POINTS: msgspec.json.Decoder[list[tuple[Coordinate, Coordinate, Coordinate]]] = msgspec.json.Decoder(
@@ -40,14 +40,14 @@ async def get_label(view: View, point: Vec3, query: LabelQuery) -> Reply:
     label = 0
     if found:
         inside = (z % depth, y % rows, x % width)
-        label = await volume.run(1, _label_at, found[0][1], volume.size, inside)
+        label = await volume.run(1, _label_at, found[0][1], volume.unpack, inside)
         if volume.seen is not None and label:
             label = int(volume.seen.bodies(np.array([label], np.uint64))[0])
     return Reply(b'{"Label": %d}' % label, JSON)
 
 
-def _label_at(stored: bytes, size: tuple[int, int, int], inside: tuple[int, int, int]) -> int:
-    return labels.label_at(unpacked(stored, size), *inside)
+def _label_at(stored: bytes, unpack: Unpacker, inside: tuple[int, int, int]) -> int:
+    return labels.label_at(unpack(stored), *inside)
 
 
 def parse_points(data: bytes) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from dvid_voxels.geometry import Triple
 from dvid_core import Mutation, View
 
 from .keys import BLOCK, DIRTY
-from .volume import packed, unpacked
+from .volume import Unpacker, packed
 
 Parent = tuple[Triple, int]
 """Block coordinates z, y, x of the coarser scale, and its touched octants: bit 4 (z & 1) + 2 (y & 1) + (x & 1)."""
@@ -65,7 +65,7 @@ def touched_parents(blocks: Iterable[Triple]) -> list[Parent]:
     return sorted(found.items())
 
 
-async def compute(view: View, number: int, work: Pyramid, levels: int, size: Triple) -> None:
+async def compute(view: View, number: int, work: Pyramid, levels: int, unpack: Unpacker) -> None:
     """Do all that a mark says, up to scale `levels`, and remove it."""
     scale, parents = work.scale, work.parents
     while scale <= levels and parents:
@@ -75,11 +75,11 @@ async def compute(view: View, number: int, work: Pyramid, levels: int, size: Tri
             # A mark for what is left of this scale would lose the scales above it, so it stays until all is done.
             mark = None if rest else Pyramid(scale + 1, above, work.erased)
             some = Pyramid(scale, parents[at : at + AT_ONCE], work.erased)
-            await _compute_some(view, number, some, mark, size)
+            await _compute_some(view, number, some, mark, unpack)
         scale, parents = scale + 1, above
 
 
-async def _compute_some(view: View, number: int, work: Pyramid, mark: Pyramid | None, size: Triple) -> None:
+async def _compute_some(view: View, number: int, work: Pyramid, mark: Pyramid | None, unpack: Unpacker) -> None:
     scale, parents = work.scale, work.parents
     keys = [BLOCK.key(scale, at) for at, _ in parents]
     wanted = [
@@ -97,7 +97,7 @@ async def _compute_some(view: View, number: int, work: Pyramid, mark: Pyramid | 
             for (_, mask), before in zip(parents, old)
         ]
         shares = [jobs[at : at + SHARE] for at in range(0, len(jobs), SHARE)]
-        made = await asyncio.gather(*(view.run(_computed, share, size) for share in shares))
+        made = await asyncio.gather(*(view.run(_computed, share, unpack) for share in shares))
         for key, value in zip(keys, chain.from_iterable(made)):
             m.put(key, value)
         if mark is not None:
@@ -112,15 +112,15 @@ async def _compute_some(view: View, number: int, work: Pyramid, mark: Pyramid | 
 Job = tuple[Sequence[bytes | None], int, bytes | None]
 
 
-def _computed(jobs: Sequence[Job], size: Triple) -> list[bytes]:
+def _computed(jobs: Sequence[Job], unpack: Unpacker) -> list[bytes]:
     """A kernel: parents from their touched children and from what they were."""
-    blank = labels.zero(size)
+    blank = labels.zero(unpack.size)
     out = []
     for children, mask, before in jobs:
         parts = [
-            None if not mask >> n & 1 else blank if child is None else unpacked(child, size)
+            None if not mask >> n & 1 else blank if child is None else unpack(child)
             for n, child in enumerate(children)
         ]
-        old = None if before is None or mask == 255 else unpacked(before, size)
-        out.append(packed(labels.downres(parts, size, old)))
+        old = None if before is None or mask == 255 else unpack(before)
+        out.append(packed(labels.downres(parts, unpack.size, old)))
     return out

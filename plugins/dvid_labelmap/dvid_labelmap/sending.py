@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 from dvid_voxels import labels
-from dvid_voxels.geometry import Box, Triple
+from dvid_voxels.geometry import Box
 from dvid_voxels.pipeline import pipelined
 from dvid_voxels.volume import Stored
 
 from .mapping import Seen
-from .volume import LabelVolume, is_gzip, together, unpacked
+from .volume import LabelVolume, Unpacker, is_gzip, together
 
 Form = Literal["blocks", "uncompressed", "lz4", "gzip"]
 
@@ -29,18 +29,18 @@ async def frame_stream(
     step = 64 if form == "blocks" else max(1, INFLATED // (8 * z * y * x))
     async for batch in batches:
         parts = [batch[at : at + step] for at in range(0, len(batch), step)]
-        async for piece in pipelined((volume.run(len(p), frames, p, volume.size, volume.seen, form) for p in parts), 2):
+        async for piece in pipelined((volume.view.run(frames, p, volume.unpack, volume.seen, form) for p in parts), 2):
             yield piece
 
 
-def frames(found: Sequence[Stored], size: Triple, seen: Seen | None, form: Form) -> bytes:
+def frames(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, form: Form) -> bytes:
     """A kernel: the frames of stored blocks."""
     if form == "blocks":
-        return b"".join([labels.frame(at, payload) for at, payload in zip((at for at, _ in found), _blocks(found, size, seen))])
+        return b"".join([labels.frame(at, payload) for at, payload in zip((at for at, _ in found), _blocks(found, unpack, seen))])
     out = []
-    blocks = together(found, size, seen)
+    blocks = together(found, unpack, seen)
     for at, _ in found:
-        box = Box(at, (1, 1, 1)).voxels(size)
+        box = Box(at, (1, 1, 1)).voxels(unpack.size)
         if form == "lz4":
             payload = labels.lz4_of(blocks, box)
         else:
@@ -52,11 +52,11 @@ def frames(found: Sequence[Stored], size: Triple, seen: Seen | None, form: Form)
     return b"".join(out)
 
 
-def _blocks(found: Sequence[Stored], size: Triple, seen: Seen | None) -> list[bytes]:
+def _blocks(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None) -> list[bytes]:
     """gzip members of label blocks: as they are stored where nothing in them is mapped."""
     if seen is None or seen.empty:
         return [_gzip(stored) for _, stored in found]
-    tables = [_table(stored, size) for _, stored in found]
+    tables = [_table(stored, unpack) for _, stored in found]
     ends = np.cumsum([len(t) for t in tables])
     old = np.concatenate(tables)
     new = seen.bodies(old)
@@ -64,7 +64,7 @@ def _blocks(found: Sequence[Stored], size: Triple, seen: Seen | None) -> list[by
     out = []
     for (_, stored), start, end in zip(found, [0, *ends[:-1].tolist()], ends.tolist()):
         if moved[start:end].any():
-            stored = labels.gzipped(labels.relabel(unpacked(stored, size), new[start:end]))
+            stored = labels.gzipped(labels.relabel(unpack(stored), new[start:end]))
         out.append(_gzip(stored))
     return out
 
@@ -73,10 +73,10 @@ def _gzip(stored: bytes) -> bytes:
     return stored if is_gzip(stored) else labels.gzipped(stored)
 
 
-def _table(stored: bytes, size: Triple) -> np.ndarray:
+def _table(stored: bytes, unpack: Unpacker) -> np.ndarray:
     """The table of a stored block, of which no more is inflated than is needed."""
     if not is_gzip(stored):
         return labels.table(stored)
     head = zlib.decompressobj(31).decompress(stored, 4096)
     need = 16 + 8 * int.from_bytes(head[12:16], "little")
-    return labels.table(head if need <= len(head) else unpacked(stored, size))
+    return labels.table(head if need <= len(head) else unpack(stored))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias, cast
@@ -28,11 +30,17 @@ GZIP = b"\x1f\x8b"
 BATCH = 64
 """Blocks that are read at a time; compressed they have some 10 KB each."""
 
-SMALL = 4
-"""So many blocks are worked on without a hop to a thread."""
+SMALL = 1 << 15
+"""Voxels that are read without a hop to a thread."""
+
+FEW = 27
+"""So many blocks are asked for in one call."""
 
 SLAB = 32 << 20
 """Bytes of voxels of a box that are held at once, unless a layer of blocks has more."""
+
+KEPT = 24 << 20
+"""Bytes of unpacked blocks that an instance keeps: looking one up takes 10 us, unpacking it 150."""
 
 PLAIN = 128
 """Bytes of a block that is stored as it is."""
@@ -43,9 +51,41 @@ def is_gzip(stored: bytes) -> bool:
     return stored[:2] == GZIP
 
 
-def unpacked(stored: bytes, size: Triple) -> bytes:
-    """The label block of a stored form."""
-    return labels.gunzip(stored, labels.limit(size)) if is_gzip(stored) else stored
+class Unpacker:
+    """Makes label blocks of `size` (z, y, x) voxels of their stored forms, and keeps some that were met last.
+
+    They are found by their content, so what is kept is never out of date.  Called in any thread.
+    """
+
+    def __init__(self, size: Triple) -> None:
+        self.size = size
+        self._limit = labels.limit(size)
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._nbytes = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, stored: bytes) -> bytes:
+        """The label block of a stored form.  Raises `ValueError`."""
+        if not is_gzip(stored):
+            return stored
+        block = self._kept.get(stored)
+        if block is None:
+            block = labels.gunzip(stored, self._limit)
+            self._keep(bytes(stored), block)
+        return block
+
+    def _keep(self, stored: bytes, block: bytes) -> None:
+        size = len(stored) + len(block)
+        if size > KEPT // 64:
+            return
+        with self._lock:
+            if stored in self._kept:
+                return
+            self._kept[stored] = block
+            self._nbytes += size
+            while self._nbytes > KEPT:
+                old, gone = self._kept.popitem(last=False)
+                self._nbytes -= len(old) + len(gone)
 
 
 def packed(block: bytes) -> bytes:
@@ -61,10 +101,10 @@ class BlockReader(Volume, frozen=True):
         return BATCH
 
 
-def together(found: Iterable[Stored], size: Triple, seen: Seen | None) -> labels.Blocks:
+def together(found: Iterable[Stored], unpack: Unpacker, seen: Seen | None) -> labels.Blocks:
     """A kernel: stored blocks side by side, their tables mapped to bodies when `seen` is given."""
     try:
-        blocks = labels.Blocks.of([(at, unpacked(stored, size)) for at, stored in found], size)
+        blocks = labels.Blocks.of([(at, unpack(stored)) for at, stored in found], unpack.size)
     except ValueError as err:
         raise DamagedBlock(f"a stored label block cannot be read: {err}") from err
     if seen is None or seen.empty or not len(blocks):
@@ -77,12 +117,16 @@ class LabelVolume(msgspec.Struct, frozen=True):
 
     view: View
     scale: int
-    size: Triple
-    """Voxels of a block, z, y, x."""
+    unpack: Unpacker
     seen: Seen | None = None
     """What makes bodies of supervoxels; None leaves supervoxels."""
     mask: RoiMask | None = None
     """Blocks outside read as 0."""
+
+    @property
+    def size(self) -> Triple:
+        """Voxels of a block, z, y, x."""
+        return self.unpack.size
 
     @property
     def blocks(self) -> BlockReader:
@@ -94,14 +138,19 @@ class LabelVolume(msgspec.Struct, frozen=True):
         """Whether what is read differs from what is stored."""
         return self.seen is not None and not self.seen.empty
 
-    async def run(self, count: int, kernel: Any, *args: Any) -> Any:
-        """A kernel over `count` blocks, in a thread unless that takes longer than the work."""
-        if count <= SMALL and labels.ready():
+    async def run(self, voxels: int, kernel: Any, *args: Any) -> Any:
+        """A kernel over so many voxels, in a thread unless that takes longer than the work."""
+        if voxels <= SMALL and labels.ready():
             return kernel(*args)
         return await self.view.run(kernel, *args)
 
     async def stored(self, box: Box) -> AsyncIterator[list[Stored]]:
         """Batches of the stored blocks within a box of blocks, those outside of the mask left out."""
+        if self.mask is None and box.count <= FEW:
+            few = await self.blocks.values(list(box.points()))
+            if few:
+                yield few
+            return
         inside = None if self.mask is None else await self.mask.inside(box)
         async for batch in self.blocks.stored(box):
             if inside is not None:
@@ -110,12 +159,15 @@ class LabelVolume(msgspec.Struct, frozen=True):
             if batch:
                 yield batch
 
-    async def all_in(self, box: Box) -> labels.Blocks:
-        """The blocks that a box of voxels touches, mapped; the caller bounds the box."""
+    async def made(self, kernel: Any, box: Box, *args: Any) -> Any:
+        """What a kernel makes of the blocks that a box of voxels touches, mapped: `kernel(blocks, box, *args)`.
+
+        The caller bounds the box.
+        """
         found: list[Stored] = []
         async for batch in self.stored(box.blocks(self.size)):
             found += batch
-        return cast("labels.Blocks", await self.run(len(found), together, found, self.size, self.seen))
+        return await self.run(box.count, _made, kernel, found, self.unpack, self.seen, box, args)
 
     async def read(self, box: Box) -> Array:
         """The voxels of `box`, an array (z, y, x); the caller bounds it."""
@@ -125,12 +177,13 @@ class LabelVolume(msgspec.Struct, frozen=True):
             found += batch
             if len(found) >= BATCH:
                 out = np.zeros(box.size, np.uint64) if out is None else out
-                await self.view.run(_fill, out, box, found, self.size, self.seen)
+                await self.view.run(_fill, out, box, found, self.unpack, self.seen)
                 found = []
         if out is None:
-            return cast("Array", await self.run(len(found), _assembled, found, self.size, self.seen, box))
+            args = (found, self.unpack, self.seen, box, ())
+            return cast("Array", await self.run(box.count, _made, labels.assemble, *args))
         if found:
-            await self.view.run(_fill, out, box, found, self.size, self.seen)
+            await self.view.run(_fill, out, box, found, self.unpack, self.seen)
         return out
 
     async def stream(self, box: Box) -> AsyncIterator[bytes]:
@@ -156,8 +209,7 @@ class LabelVolume(msgspec.Struct, frozen=True):
                 yield data
 
     async def _lz4(self, box: Box, last: bool) -> Any:
-        blocks = await self.all_in(box)
-        return await self.run(len(blocks), _lz4_piece, blocks, box, last)
+        return await self.made(_lz4_piece, box, last)
 
     async def at_points(self, points: NDArray[np.int64]) -> Array:
         """The labels of voxels, (n, 3) of z, y, x: (n,)."""
@@ -173,24 +225,26 @@ class LabelVolume(msgspec.Struct, frozen=True):
             if not found:
                 continue
             some = order[ends[at] : ends[min(at + BATCH, len(names))]]
-            out[some] = await self.run(len(found), _labels_at, found, self.size, self.seen, points[some])
+            out[some] = await self.run(SMALL * (len(found) > 2) + 1, _labels_at, found, self.unpack, self.seen, points[some])
         return out
 
 
-def _fill(out: Array, box: Box, found: Sequence[Stored], size: Triple, seen: Seen | None) -> None:
-    together(found, size, seen).fill(out, box.low)
+def _fill(out: Array, box: Box, found: Sequence[Stored], unpack: Unpacker, seen: Seen | None) -> None:
+    together(found, unpack, seen).fill(out, box.low)
 
 
-def _assembled(found: Sequence[Stored], size: Triple, seen: Seen | None, box: Box) -> Array:
-    return labels.assemble(together(found, size, seen), box)
+def _made(
+    kernel: Any, found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, box: Box, args: tuple[Any, ...]
+) -> Any:
+    return kernel(together(found, unpack, seen), box, *args)
 
 
 def _lz4_piece(blocks: labels.Blocks, box: Box, last: bool) -> Any:
     return labels.lz4_piece(blocks, box, last=last)
 
 
-def _labels_at(found: Sequence[Stored], size: Triple, seen: Seen | None, points: NDArray[np.int64]) -> Array:
-    at = labels.Blocks.of([(at, unpacked(stored, size)) for at, stored in found], size).labels_at(points)
+def _labels_at(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, points: NDArray[np.int64]) -> Array:
+    at = together(found, unpack, None).labels_at(points)
     return at if seen is None else seen.bodies(at)
 
 
@@ -201,4 +255,4 @@ def batches(items: Iterable[Any], count: int) -> Iterator[list[Any]]:
         yield batch
 
 
-__all__ = ["BATCH", "Array", "LabelVolume", "batches", "packed", "together", "unpacked"]
+__all__ = ["BATCH", "Unpacker", "Array", "LabelVolume", "batches", "packed", "together"]

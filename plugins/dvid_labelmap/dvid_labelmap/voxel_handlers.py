@@ -93,8 +93,7 @@ async def _box_reply(volume: LabelVolume, box: Box, query: RawQuery) -> Reply:
     if query.compression == "lz4":
         if small:
             with throttled(view, query.throttle):
-                blocks = await volume.all_in(box)
-                return Reply(await volume.run(len(blocks), labels.lz4_of, blocks, box), OCTETS)
+                return Reply(await volume.made(labels.lz4_of, box), OCTETS)
         return Reply(stream=throttled_stream(view, query.throttle, volume.lz4_stream(box)))
     if query.compression == "gzip":
         return Reply(stream=throttled_stream(view, query.throttle, _gzipped(view, volume.stream(box))))
@@ -120,8 +119,7 @@ async def _google_reply(volume: LabelVolume, box: Box, query: RawQuery) -> Reply
     check_bytes(box.count, 8, GOOGLE_BYTES)
     zipped = query.compression == "googlegzip"
     with throttled(volume.view, query.throttle):
-        blocks = await volume.all_in(box)
-        data: bytes = await volume.run(len(blocks), _google, blocks, box, zipped)
+        data: bytes = await volume.made(_google, box, zipped)
     return Reply(data, OCTETS, headers={"Content-Encoding": "gzip"} if zipped else None)
 
 

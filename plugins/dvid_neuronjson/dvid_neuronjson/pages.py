@@ -40,13 +40,14 @@ class Summary(msgspec.Struct, frozen=True):
 class Page:
     """Ids ascending, and the two texts of each annotation."""
 
-    __slots__ = ("_columns", "_summary", "disputed", "ids", "marks", "texts")
+    __slots__ = ("_summary", "columns", "disputed", "ids", "marks", "texts")
 
     def __init__(self, ids: tuple[int, ...], texts: tuple[bytes, ...], marks: tuple[bytes, ...]) -> None:
         self.ids, self.texts, self.marks = ids, texts, marks
         self.disputed = b"" in texts
         """Whether parents of a merge disagree about one of them."""
-        self._columns: dict[str, Column] = {}
+        self.columns: dict[str, Column] = {}
+        """Those that stay, by field."""
         self._summary: Summary | None = None
 
     @classmethod
@@ -108,17 +109,17 @@ class Page:
     # -- what is computed once
 
     def column(self, field: str, kept: Container[str] = ()) -> Column:
-        """The values of a field, by value; kept with the page if the field is among `kept`, and if it is not too large."""
-        found = self._columns.get(field)
+        """The values of a field, by value; it stays with the page if the field is `kept` and it is not too large."""
+        found = self.columns.get(field)
         if found is None:
             found = Column(self._values(field))
             if field in kept and found.size <= LARGEST_COLUMN:
-                self._columns[field] = found
+                self.columns[field] = found
         return found
 
     def forget(self, field: str) -> None:
         """Drop the column of a field."""
-        self._columns.pop(field, None)
+        self.columns.pop(field, None)
 
     def _values(self, field: str) -> Iterable[Any]:
         if field == "bodyid":

@@ -87,6 +87,15 @@ async def test_many_are_written_all_or_none_and_one_after_the_other(nj: Place) -
     assert await nj.get(7, "?show=user") == {"bodyid": 7, "group": 1, "group_user": "ann", "type_user": "ann"}
 
 
+async def test_a_batch_larger_than_a_log_record_is_seen_at_once(nj: Place) -> None:
+    assert await nj.keys() == []
+    objects = [{"bodyid": i, "notes": f"{i:07d}" * 3000} for i in range(1, 1001)]
+    assert (await nj.set_many(objects)).status == 200
+    assert await nj.ids({"notes": "0000700" * 3000}) == [700]
+    assert await nj.keys() == list(range(1, 1001))
+    assert len(await nj.history(5)) == 1
+
+
 async def test_schemas_for_editors_travel_among_the_values(nj: Place) -> None:
     message = nj.api.post(f"{nj.path}/key/schema?u=ann", b"{1")
     await message

@@ -6,16 +6,16 @@ import io
 from pathlib import Path
 from typing import Any
 
+import dvid_imageblk
+import dvid_imagetile
 import numpy as np
 import pytest
+from PIL import Image
+
 from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.meaning import DECODERS
 from dvid_core.testing.replay import Case, find_cases, replay, typenames
-from PIL import Image
-
-import dvid_imageblk
-import dvid_imagetile
 
 CASES = find_cases(Path(__file__).parent / "cases")
 INSTALLED = load_plugins([dvid_imageblk, dvid_imagetile]).datatypes.keys()

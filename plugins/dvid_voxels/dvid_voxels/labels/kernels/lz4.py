@@ -19,6 +19,8 @@ I64 = types.int64
 FAR = 65535
 """Bytes that a match can lie back."""
 
+EVERY = np.uint64(2**64 - 1)
+
 LITERAL, BEFORE, ABOVE = 0, 1, 2
 
 # What a piece under way consists of, in `state`: bytes written, literals held (voxels), how the last voxels are matched,
@@ -139,6 +141,20 @@ def put_end(out, state, held, back, last):  # type: ignore[no-untyped-def]
     state[WRITTEN] = put_length(out, state[WRITTEN] + 1, literals)
 
 
+@inner
+def set_changed(data, at, bits, number, changed, c):  # type: ignore[no-untyped-def]
+    """Note in which of the lines that follow line `number` of a plane a sub-block is not as in the one before."""
+    last = line_of(data, at, bits, number)
+    bit = np.uint64(1) << np.uint64(c & 63)
+    for y in range((number & 7) + 1, 8):
+        number += 1
+        word = line_of(data, at, bits, number)
+        # Of 9 bits the last voxel is not all in the word.
+        if bits == 9 or (word ^ last) >> np.uint64(64 - 8 * bits):
+            changed[y, c >> 6] |= bit
+        last = word
+
+
 @kernel(
     types.Tuple((OUT, I64)), *LAID, I64, I64, I64, types.Array(types.int32, 3, "C", readonly=True),
     I64, I64, I64, I64, I64, I64, types.boolean,
@@ -158,10 +174,9 @@ def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows
     widths = np.zeros(across, np.int64)
     ats = np.zeros(across, np.int64)
     pals = np.zeros(across, np.int64)
-    words = np.zeros(across, np.uint64)
-    mixed = np.zeros(across, np.int64)
+    # In each of the 8 lines that pass through sub-blocks those, a bit for each, that are not as in the line above.
+    changed = np.zeros((8, (across + 63) >> 6), np.uint64)
     for z in range(oz, oz + depth):
-        some = 0
         for y in range(oy, oy + rows):
             # Asked here, not there: a call that passes arrays costs as much as half a line.
             if needed(state, 12 * width) > len(out):
@@ -169,9 +184,9 @@ def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows
             if state[HELD] + width >= len(held):
                 held = roomier(held, width)
             number = 8 * (z & 7) + (y & 7)
-            begin = y == oy or (y & 7) == 0
-            if begin:
-                some = 0
+            if y == oy or (y & 7) == 0:
+                changed[:] = 0
+                changed[y & 7] = EVERY
                 bz, by, bx, cx = z // (8 * gz), y // (8 * gy), (ox >> 3) // gx, (ox >> 3) % gx
                 row = (((z >> 3) - bz * gz) * gy + (y >> 3) - by * gy) * gx
                 for c in range(across):
@@ -180,40 +195,35 @@ def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows
                     block = np.int64(which[bz, by, bx])
                     if block >= 0:
                         cell = block * (gz * gy * gx) + row + cx
-                        widths[c] = bits[cell]
-                        ats[c] = at[cell]
-                        pals[c] = pal[cell]
-                    if widths[c]:
-                        mixed[some] = c
-                        some += 1
+                        widths[c], ats[c], pals[c] = bits[cell], at[cell], pal[cell]
+                        if widths[c]:
+                            set_changed(data, ats[c], widths[c], number, changed, c)
                     cx += 1
                     if cx == gx:
                         bx, cx = bx + 1, 0
             first = y == oy and z == oz
             near = reach and not first
-            done = 0
+            done = shift
             previous = line[shift + width - 1]
-            # Unless lines above are out of reach, those sub-blocks that are of one label have nothing to say.
-            every = begin or not reach
-            for k in range(across if every else some):
-                c = k if every else mixed[k]
+            part_ = -1
+            left = np.uint64(0)
+            while True:
+                while left == 0 and part_ + 1 < changed.shape[1]:
+                    part_ += 1
+                    left = changed[y & 7, part_] if reach else EVERY
+                c = 64 * part_ + np.int64(trailing(left))
+                if left == 0 or c >= across:
+                    break
+                left &= left - np.uint64(1)
                 low = shift if c == 0 else 0
                 high = shift + width - 8 * c if c == across - 1 else 8
-                bits_ = widths[c]
-                word = np.uint64(0)
-                if bits_ and bits_ < 9:
-                    word = line_of(data, ats[c], bits_, number) >> np.uint64(64 - 8 * bits_)
-                if not every:
-                    if bits_ < 9 and word == words[c]:
-                        continue
+                if 8 * c > done:
                     # What lies between changes of a line is as above.
-                    if 8 * c > max(done, shift):
-                        put_above(out, state, held, back, 8 * c - max(done, shift))
-                words[c] = word
-                if bits_ == 0:
+                    put_above(out, state, held, back, 8 * c - done)
+                if widths[c] == 0:
                     fill8(fresh, 0, np.uint64(0) if pals[c] < 0 else palette[pals[c]])
                 else:
-                    expand(data, ats[c], bits_, pals[c], palette, number, fresh, 0)
+                    expand(data, ats[c], widths[c], pals[c], palette, number, fresh, 0)
                 base = 8 * c
                 above = same8(fresh, 0, line, 8 * base) if near else np.uint64(0)
                 if above == 255:
@@ -227,8 +237,8 @@ def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows
                         before |= np.uint64(1) << np.uint64(low)
                     put_voxels(out, state, held, back, line, base, low, high, above, before)
                 done = 8 * (c + 1)
-            if not every and max(done, shift) < shift + width:
-                put_above(out, state, held, back, shift + width - max(done, shift))
+            if done < shift + width:
+                put_above(out, state, held, back, shift + width - done)
     if needed(state, 64) > len(out):
         out = longer(out, state, needed(state, 64))
     if last:

@@ -189,3 +189,58 @@ def _pick(bits: int) -> Any:
 
 pick1, pick2, pick3 = _pick(1), _pick(2), _pick(3)
 """The labels of a line of 1, 2, 3 bits a voxel: values from the highest bit of a word on, labels at palette[pal:]."""
+
+
+_ORDER = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (1, 2), (5, 6),
+          (0, 4), (3, 7), (1, 5), (2, 6), (1, 4), (3, 6), (2, 4), (3, 5), (3, 4))  # fmt: skip
+"""Comparisons that sort eight."""
+
+
+def _most_frequent(builder: Any, votes: list[Any]) -> Any:
+    """In each lane the label that most of the votes are; zeros have no vote, of equals the smallest wins."""
+    votes = list(votes)
+    for low, high in _ORDER:
+        less = builder.icmp_unsigned("<", votes[low], votes[high])
+        votes[low], votes[high] = (
+            builder.select(less, votes[low], votes[high]),
+            builder.select(less, votes[high], votes[low]),
+        )
+    zero, one = ir.Constant(_EIGHT, [0] * 8), ir.Constant(_EIGHT, [1] * 8)
+    best, run = votes[0], one
+    most = builder.select(builder.icmp_unsigned("==", best, zero), zero, one)
+    for label, other in zip(votes[1:], votes):
+        same = builder.icmp_unsigned("==", label, other)
+        run = builder.select(same, builder.add(run, one), one)
+        more = builder.and_(builder.icmp_unsigned(">", run, most), builder.icmp_unsigned("!=", label, zero))
+        best, most = builder.select(more, label, best), builder.select(more, run, most)
+    return best
+
+
+@intrinsic
+def vote8(typing: Any, out: Any, offset: Any, array: Any, place: Any) -> Any:
+    """Two lines of four voxels of the next scale to `offset` and 64 bytes on: the votes of eight lines from `place` on,
+    four that follow one another and four of the plane below, which is 512 bytes on."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lines = [
+            _eight(context, builder, signature.args[2], args[2], builder.add(args[3], ir.Constant(_WORD, 512 * z + 64 * y)))
+            for z in range(2)
+            for y in range(4)
+        ]
+        lanes = [ir.Constant(ir.VectorType(ir.IntType(32), 8), [*range(first, 16, 2)]) for first in range(2)]
+        votes = [
+            builder.shuffle_vector(lines[4 * z + y], lines[4 * z + y + 2], each)
+            for z in range(2)
+            for y in range(2)
+            for each in lanes
+        ]
+        best = _most_frequent(builder, votes)
+        for row in range(2):
+            lane = ir.Constant(ir.VectorType(ir.IntType(32), 4), [*range(4 * row, 4 * row + 4)])
+            four = builder.shuffle_vector(best, best, lane)
+            to = builder.add(args[1], ir.Constant(_WORD, 64 * row))
+            done = builder.store(four, _place(context, builder, signature.args[0], args[0], to, four.type))
+            done.align = 1
+        return context.get_dummy_value()
+
+    return types.void(out, types.int64, array, types.int64), code

@@ -5,68 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from ..jit import LONGS, OUT, inner, kernel
+from ..jit import LONGS, OUT, kernel, part
+from .memory import vote8
 from .packing import begin, finish, first_table, grown, put, put_solid
-from .reading import LAID, expand, line_of, value_of
+from .reading import LAID, expand
 
 I64 = types.int64
 
 
-@inner
-def winner(labels):  # type: ignore[no-untyped-def]
-    """Of 8 labels the one that most have; zeros have no vote, of equals the smallest wins."""
-    best, most = np.uint64(0), 0
-    for k in range(8):
-        label = labels[k]
-        if label == 0 or label == best:
-            continue
-        votes = 0
-        for other in range(8):
-            votes += labels[other] == label
-        if votes > most or (votes == most and label < best):
-            best, most = label, votes
-    return best
-
-
-@inner
+@part
 def vote(data, at, bits, pal, palette, labels, voxels, corner):  # type: ignore[no-untyped-def]
     """A sub-block's votes into the 4 x 4 x 4 voxels from `corner` of the parent's sub-block."""
-    if bits < 9:
-        low = np.uint64((1 << bits) - 1)
-        even = np.uint64(0)
-        for x in range(0, 8, 2):
-            even |= low << np.uint64(64 - (x + 1) * bits)
-    else:
-        low, even = np.uint64(511), np.uint64(0)
-    each = np.uint64(bits)
+    for line in range(64):
+        expand(data, at, bits, pal, palette, line, labels, 64 * line)
     for z in range(4):
-        for y in range(4):
-            line = 16 * z + 2 * y
-            to = corner + 64 * z + 8 * y
-            a = line_of(data, at, bits, line)
-            b = line_of(data, at, bits, line + 1)
-            c = line_of(data, at, bits, line + 8)
-            d = line_of(data, at, bits, line + 9)
-            differ = (a ^ b) | (a ^ c) | (a ^ d)
-            # At the place of each even voxel: whether any of its eight is another value.
-            differ |= (differ << each) | (a ^ (a << each))
-            if bits < 9 and differ & even == 0:
-                for x in range(4):
-                    shift = np.uint64(64 - (2 * x + 1) * bits)
-                    voxels[to + x] = palette[pal + np.int64((a >> shift) & low)]
-                continue
-            for x in range(4):
-                if bits < 9:
-                    shift = np.uint64(64 - (2 * x + 1) * bits)
-                    if (differ >> shift) & low == 0:
-                        voxels[to + x] = palette[pal + np.int64((a >> shift) & low)]
-                        continue
-                for k in range(2):
-                    labels[k] = palette[pal + value_of(data, at, bits, line, a, 2 * x + k)]
-                    labels[2 + k] = palette[pal + value_of(data, at, bits, line + 1, b, 2 * x + k)]
-                    labels[4 + k] = palette[pal + value_of(data, at, bits, line + 8, c, 2 * x + k)]
-                    labels[6 + k] = palette[pal + value_of(data, at, bits, line + 9, d, 2 * x + k)]
-                voxels[to + x] = winner(labels)
+        for y in range(0, 4, 2):
+            vote8(voxels, 8 * (corner + 64 * z + 8 * y), labels, 64 * (16 * z + 2 * y))
 
 
 @kernel(OUT, *LAID, I64, I64, I64, LONGS, types.uint64)
@@ -76,7 +30,7 @@ def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ign
     state, counts, index, values, planes = begin(cells)
     table, slots, seen = first_table()
     voxels = np.empty(512, np.uint64)
-    labels = np.empty(8, np.uint64)
+    labels = np.empty(512, np.uint64)
     below = np.empty(8, np.int64)
     old = number[8]
     for cell in range(cells):

@@ -1,0 +1,91 @@
+"""`Sheets`: the sections in one file, all of one size and kind; PNG, JPEG, BMP and TIFF as Pillow reads them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image
+
+from .source import RGBA, Array, BadSource
+
+KINDS = {"1": "uint8", "L": "uint8", "F": "float32", "I": "int32"}
+"""Pillow's modes of gray images; those of 16 bits begin with `I;16`, all others are colors."""
+
+COLORS = {"RGB", "RGBA", "LA", "P", "PA", "CMYK", "YCbCr"}
+
+SAMPLE_FORMAT = 339
+UNSIGNED = 1
+
+
+class Sheets(ABC):
+    """The sections of one open file.  Methods block."""
+
+    count: int
+    size: tuple[int, int]
+    """Rows and columns."""
+    kind: str
+
+    @abstractmethod
+    def read(self, n: int) -> Array:
+        """Section `n`: (h, w) of `kind`, or (h, w, 4) of u1.  Raises `BadSource`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class Pictures(Sheets):
+    """The images in one file, read by Pillow."""
+
+    def __init__(self, file: IO[bytes], name: str, formats: tuple[str, ...], most: int = 1 << 31) -> None:
+        """At most `most` images are taken.  Raises `BadSource` unless all are of one size and kind."""
+        self._name = name
+        try:
+            self._image = Image.open(file, formats=formats)
+            self.size, self.kind = self._look()
+            self.count = 1
+            if getattr(self._image, "is_animated", False) and self._image.format == "TIFF":
+                self._measure(most)
+        except (OSError, SyntaxError, ValueError, KeyError, Image.DecompressionBombError) as err:
+            raise BadSource(f"{name} is no image that can be read: {err}") from err
+
+    def _look(self) -> tuple[tuple[int, int], str]:
+        """Size and kind of the image that is at hand, without reading its pixels."""
+        image: Any = self._image
+        width, height = image.size
+        mode = image.mode
+        kind = KINDS.get(mode, "uint16" if mode.startswith("I;16") else RGBA if mode in COLORS else "")
+        if mode == "I" and image.format == "TIFF" and image.tag_v2.get(SAMPLE_FORMAT, UNSIGNED) == UNSIGNED:
+            kind = "uint32"
+        if not kind:
+            raise BadSource(f"{self._name} has pixels of a kind ({mode}) that cannot be loaded")
+        return (height, width), kind
+
+    def _measure(self, most: int) -> None:
+        while True:
+            try:
+                self._image.seek(self.count)
+            except EOFError:
+                return
+            if self._look() != (self.size, self.kind):
+                raise BadSource(f"{self._name}: its image {self.count} has another size or kind than the first")
+            self.count += 1
+            if self.count > most:
+                raise BadSource(f"{self._name} has more than {most} images")
+
+    def read(self, n: int) -> Array:
+        try:
+            if self._image.tell() != n:
+                self._image.seek(n)
+            if self.kind == RGBA:
+                return np.asarray(self._image.convert("RGBA"))
+            # One bit a pixel is black and white, as the other depths of a PNG.
+            found = np.asarray(self._image.convert("L") if self._image.mode == "1" else self._image)
+        except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+            raise BadSource(f"{self._name}: image {n} cannot be read: {err}") from err
+        return found.view(np.uint32) if self.kind == "uint32" else found
+
+    def close(self) -> None:
+        self._image.close()

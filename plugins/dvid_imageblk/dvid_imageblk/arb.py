@@ -9,15 +9,15 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
+from dvid_core import BadRequest, Reply
 from dvid_voxels.codecs import Codec
 from dvid_voxels.geometry import Triple
 from dvid_voxels.images import Format, check_picture, encode
 from dvid_voxels.pipeline import pipelined
 from dvid_voxels.png import png_rows, png_writer
 from dvid_voxels.volume import BATCH, DIRECT, Stored, Volume
-from numpy.typing import NDArray
-
-from dvid_core import BadRequest, Reply
 
 PIXELS = 1 << 26
 """Pixels of the largest picture: each costs a look at eight voxels."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import msgspec
+
+from dvid_core import EMPTY, About, BadRequest, Flag, Piece, Reply, Request, Switch, Vec3, View
 from dvid_voxels.codecs import Tag
 from dvid_voxels.frames import frame_stream
 from dvid_voxels.geometry import Triple
@@ -14,8 +16,6 @@ from dvid_voxels.ingest import Ingest
 from dvid_voxels.paths import box_of, check_aligned, check_bytes, parse_blocks
 from dvid_voxels.throttle import throttled_stream
 from dvid_voxels.volume import Volume
-
-from dvid_core import EMPTY, About, BadRequest, Flag, Piece, Reply, Request, Switch, Vec3, View
 
 if TYPE_CHECKING:
     from .imageblk import ImageBlk

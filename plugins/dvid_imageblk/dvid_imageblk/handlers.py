@@ -6,15 +6,6 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from dvid_voxels.extents import ExtentsBody, axes, pack_box
-from dvid_voxels.images import parse_format
-from dvid_voxels.ingest import Ingest
-from dvid_voxels.paths import PlaneName, Point3, Size, check_aligned, check_bytes
-from dvid_voxels.peers import RoiMask
-from dvid_voxels.resample import source_size
-from dvid_voxels.settings import extents_box
-from dvid_voxels.throttle import throttled, throttled_stream
-from dvid_voxels.volume import Volume
 
 from dvid_core import (
     EMPTY,
@@ -32,7 +23,17 @@ from dvid_core import (
     get,
     parse_json,
     post,
+    put,
 )  # fmt: skip
+from dvid_voxels.extents import ExtentsBody, axes, pack_box
+from dvid_voxels.images import parse_format
+from dvid_voxels.ingest import Ingest
+from dvid_voxels.paths import PlaneName, Point3, Size, check_aligned, check_bytes
+from dvid_voxels.peers import RoiMask
+from dvid_voxels.resample import source_size
+from dvid_voxels.settings import extents_box
+from dvid_voxels.throttle import throttled, throttled_stream
+from dvid_voxels.volume import Volume
 
 from .arb import Tilted, arb_reply
 from .block_handlers import (
@@ -48,6 +49,7 @@ from .block_handlers import (
     post_blocks,
 )  # fmt: skip
 from .keys import EXTENTS
+from .load_handlers import get_load, post_load, put_load
 from .slices import resampled_reply, slice_reply, tall_reply
 
 SMALL = 256 << 10
@@ -239,4 +241,7 @@ ROUTES = (
     post("extents", post_extents),
     post("resolution", post_resolution),
     get("rawkey", get_rawkey, query=KeyQuery),
+    post("load/{offset}", post_load),
+    get("load/{id}", get_load),
+    put("load/{id}", put_load),
 )

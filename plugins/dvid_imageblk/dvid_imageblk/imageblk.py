@@ -7,21 +7,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import numpy as np
+
+from dvid_core import BadRequest, Compression, Info, Instance, View
+from dvid_core import Settings as AnySettings
 from dvid_voxels.codecs import Codec, warm
 from dvid_voxels.extents import corners, read_extents, shown
 from dvid_voxels.geometry import Box
 from dvid_voxels.grids import Grid, GridVolume
 from dvid_voxels.images import PICTURE_BYTES, Picture, Pixels, picture_of
+from dvid_voxels.load.source import RGBA
 from dvid_voxels.paths import Plane, check_bytes
 from dvid_voxels.peers import RoiMask, Voxels
 from dvid_voxels.settings import checked, with_lists
 from dvid_voxels.volume import Volume
 
-from dvid_core import BadRequest, Compression, Info, Instance, View
-from dvid_core import Settings as AnySettings
-
 from .handlers import ROUTES
-from .keys import BLOCK, EXTENTS
+from .keys import BLOCK, EXTENTS, LOAD
 from .settings import ImageSettings
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class ImageBlk(Instance):
 
     type_version = "0.1"
     Settings = ImageSettings
-    keys = (BLOCK, EXTENTS)
+    keys = (BLOCK, EXTENTS, LOAD)
     routes = ROUTES
     item: ClassVar[str] = "u1"
     """A voxel as an opaque item."""
@@ -67,6 +68,11 @@ class ImageBlk(Instance):
     """The dtype of one value of a voxel."""
 
     settings: ImageSettings
+
+    @property
+    def kind(self) -> str:
+        """What files that are loaded must hold, see `dvid_voxels.load.source`."""
+        return RGBA if len(self.values) > 1 else self.values[0][0]
 
     @classmethod
     def read_settings(cls, raw: dict[str, Any]) -> ImageSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+
 from dvid_voxels.grids import GridScale
 from dvid_voxels.settings import VoxelSettings
 

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from dvid_core import Reply
 from dvid_voxels.geometry import Box
 from dvid_voxels.images import Format, Picture, Pixels, check_picture, encode, picture_of
 from dvid_voxels.paths import Plane
@@ -13,9 +16,6 @@ from dvid_voxels.pipeline import pipelined
 from dvid_voxels.png import png_rows, png_writer
 from dvid_voxels.resample import area_mean
 from dvid_voxels.volume import SLAB, Volume
-from numpy.typing import NDArray
-
-from dvid_core import Reply
 
 
 async def slice_reply(volume: Volume, plane: Plane, box: Box, pixels: Pixels, form: Format) -> Reply:

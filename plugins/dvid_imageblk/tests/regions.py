@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TypeVar, cast
 
 import numpy as np
-from dvid_voxels.geometry import Box
-from dvid_voxels.peers import RoiMask
 from numpy.typing import NDArray
 
 from dvid_core import Instance, View, hookimpl
+from dvid_voxels.geometry import Box
+from dvid_voxels.peers import RoiMask
 
 P = TypeVar("P")
 

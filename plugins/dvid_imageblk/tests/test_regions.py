@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest_asyncio
-from dvid_voxels.geometry import Box
-from dvid_voxels.paths import parse_plane
-from dvid_voxels.peers import Voxels
 
 from dvid_core import View
 from dvid_core.testing.fixtures import RunningServer
+from dvid_voxels.geometry import Box
+from dvid_voxels.paths import parse_plane
+from dvid_voxels.peers import Voxels
 
 from .images import Array, Images, new_images, noise, picture
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 import numpy as np
-from dvid_voxels.peers import RoiMask
 
 from dvid_core import About, BadRequest, Param, Request, Switch, View
+from dvid_voxels.peers import RoiMask
 
 from .mapping import Labels
 

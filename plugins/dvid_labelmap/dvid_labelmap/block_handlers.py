@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from dvid_voxels.paths import box_of, check_aligned, parse_blocks
-from dvid_voxels.throttle import throttled, throttled_stream
 
 from dvid_core import EMPTY, About, BadRequest, Flag, Reply, Request, Switch, Vec3, View, get, post, put
+from dvid_voxels.paths import box_of, check_aligned, parse_blocks
+from dvid_voxels.throttle import throttled, throttled_stream
 
 from .asking import Scale, ThrottledQuery, instance_of
 from .ingest import Ingest, Options

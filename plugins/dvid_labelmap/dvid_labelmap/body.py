@@ -1,9 +1,9 @@
 """`Body`: the stored head of a label index, and the segments that a large index is cut into.
 
 A small index is one value: its rows (block, supervoxel, voxels) beside what was last done to it.  A large one has
-*segments*, keys of their own for each supervoxel and cell of 16 x 16 x 16 blocks; its head lists them.  A segment is named
-by the *owner*, a random number drawn when it was made, so that merge, cleave and renumber move entries between heads
-and leave segments alone, and so that two bodies may list the same supervoxel, as posted indices do.
+*segments*, keys of their own for each supervoxel and cell of 16 x 16 x 16 blocks; its head lists them.  A segment is
+named by its *owner*, a random number drawn when it was made, so that merge, cleave and renumber move entries between
+heads and leave segments alone, and so that two bodies may list the same supervoxel, as posted indices do.
 
     head      u8 kind (0 rows, 1 segments) | u8 flags | u16 0 | u32 n | u64 voxels | u64 mutation id        LE
               flags & 1: u16 and UTF-8 of time, user, app

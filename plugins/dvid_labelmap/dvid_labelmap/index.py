@@ -176,9 +176,7 @@ async def _set_in_segments(m: Mutation, label: int, body: Body, changes: Rows) -
     rows = (await read_segments(m, old)).replaced(changes)
     keep = np.ones(len(body.segments), bool)
     keep[[i for i in hits if i is not None]] = False
-    owners = {
-        (s, c): o for s, c, o in zip(old.supervoxels.tolist(), old.cells.tolist(), old.owners.tolist())
-    }
+    owners = {(s, c): o for s, c, o in zip(old.supervoxels.tolist(), old.cells.tolist(), old.owners.tolist())}
     fresh, stored = cut(rows, random.getrandbits(64))
     names = list(zip(fresh.supervoxels.tolist(), fresh.cells.tolist()))
     fresh = msgspec.structs.replace(

@@ -104,7 +104,7 @@ async def get_size(view: View, label: Uint64, query: SizeQuery) -> Reply:
 
 
 async def get_sizes(view: View, request: Request, query: SizeQuery) -> Reply:
-    """The voxels of many bodies or supervoxels, in their order, 0 for those that are not there; the body is a JSON list.
+    """The voxels of many bodies or supervoxels, in their order, 0 for those that are not there; the body is a list.
 
     GET /api/node/3f8c/segmentation/sizes     with the body  [23, 24]
     """

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
+from dvid_core import BadRequest, Mutation, View
 from dvid_voxels import labels
 from dvid_voxels.extents import grow_extents, read_extents
 from dvid_voxels.geometry import Box, Triple
 from dvid_voxels.label_events import VoxelsWritten
-from numpy.typing import NDArray
-
-from dvid_core import BadRequest, Mutation, View
 
 from .body import Rows
 from .index import Change, change_of, set_counts

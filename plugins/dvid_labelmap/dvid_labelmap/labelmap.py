@@ -8,6 +8,10 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
+from dvid_core import BadRequest, Compression, Info, Instance, LogRecord, Mutation, NodeLocked, View
+from dvid_core import Settings as AnySettings
 from dvid_voxels.extents import corners, read_extents, shown
 from dvid_voxels.geometry import Box, Triple
 from dvid_voxels.images import Picture, picture_of
@@ -15,10 +19,6 @@ from dvid_voxels.label_events import LABEL_EVENTS, LabelsAt
 from dvid_voxels.paths import Plane, check_bytes
 from dvid_voxels.peers import RoiMask, Voxels
 from dvid_voxels.settings import with_lists
-from numpy.typing import NDArray
-
-from dvid_core import BadRequest, Compression, Info, Instance, LogRecord, Mutation, NodeLocked, View
-from dvid_core import Settings as AnySettings
 
 from . import snapshot
 from .compiled import warm

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from dvid_voxels.label_events import SupervoxelsMapped, pack_labels
 
 from dvid_core import EMPTY, OCTETS, About, Mutation, Reply, Request, View, get, post
+from dvid_voxels.label_events import SupervoxelsMapped, pack_labels
 
 from .asking import Yes, instance_of, read_labels
 from .body import has_supervoxel
@@ -32,9 +32,9 @@ PAGE = 1 << 16
 class MappingQuery(msgspec.Struct, frozen=True):
     """Options of mapping."""
 
-    nolookup: Annotated[Yes, About("`true`: a supervoxel that is not mapped is its own body, whether it exists or not")] = (
-        False
-    )
+    nolookup: Annotated[
+        Yes, About("`true`: a supervoxel that is not mapped is its own body, whether it exists or not")
+    ] = False
     hash: Annotated[str, About("MD5 of the body in lower-case hex: refuse a body that has another")] = ""
 
 
@@ -61,7 +61,9 @@ async def get_mapping(view: View, request: Request, query: MappingQuery) -> Repl
         for at in range(0, len(names), PAGE):
             some = names[at : at + PAGE]
             stored = await view.get_many([BODY.key(n) for n in some])
-            lost = [i for i, (n, data) in enumerate(zip(some, stored), at) if data is None or not has_supervoxel(data, n)]
+            lost = [
+                i for i, (n, data) in enumerate(zip(some, stored), at) if data is None or not has_supervoxel(data, n)
+            ]
             bodies[open_[lost]] = 0
     return Reply.json(bodies.tolist())
 

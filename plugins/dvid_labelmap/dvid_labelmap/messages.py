@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dvid_core import BadRequest
 
-from .body import Body, Rows, Touch, UNTOUCHED
+from .body import UNTOUCHED, Body, Rows, Touch
 from .packing import from_wire, to_wire
 
 _F = descriptor_pb2.FieldDescriptorProto
@@ -112,9 +112,7 @@ def read_index(message: Any) -> Body:
         voxels += held.values()
         if counts.surface_mutid:
             surfaces.append((block, counts.surface_mutid))
-    rows = Rows(
-        from_wire(np.array(blocks, np.uint64)), np.array(supervoxels, np.uint64), np.array(voxels, np.uint32)
-    )
+    rows = Rows(from_wire(np.array(blocks, np.uint64)), np.array(supervoxels, np.uint64), np.array(voxels, np.uint32))
     rows = rows.take((rows.voxels > 0) & (rows.supervoxels > 0)).sorted()
     touch = Touch(message.last_mutid, message.last_mod_time, message.last_mod_user, message.last_mod_app)
     if touch == UNTOUCHED:
@@ -248,7 +246,11 @@ def write_indices(found: Sequence[tuple[int, Rows, Body | None]]) -> list[bytes]
     if any(body is not None and body.surfaces is not None for _, _, body in found):
         none = np.zeros(0, np.uint64)
         parts = [
-            none if body is None else s if (s := surfaces_of(rows, body)) is not None else np.zeros(len(rows), np.uint64)
+            none
+            if body is None
+            else s
+            if (s := surfaces_of(rows, body)) is not None
+            else np.zeros(len(rows), np.uint64)
             for _, rows, body in found
         ]
         surfaces = np.concatenate(parts)

@@ -1,7 +1,7 @@
 """Block coordinates as numbers: three fields of 21 bits, z highest.
 
-Inside, a field is the coordinate + 2^20, so that packed numbers sort as (z, y, x) do.  On the wire it is a sign bit and a
-magnitude of 20 bits.  Functions on arrays are kernels.
+Inside, a field is the coordinate + 2^20, so that packed numbers sort as (z, y, x) do.  On the wire it is a sign bit and
+a magnitude of 20 bits.  Functions on arrays are kernels.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from dvid_voxels.geometry import Triple
 from numpy.typing import NDArray
 
 from dvid_core import BadRequest
+from dvid_voxels.geometry import Triple
 
 REACH = 1 << 20
 """Block coordinates that are indexed lie between -REACH and REACH, both excluded."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from dvid_voxels.images import Format, check_picture, encode, picture_of
-from dvid_voxels.geometry import Box
-from dvid_voxels.paths import Plane
 from numpy.typing import NDArray
 from PIL import Image
 
 from dvid_core import Reply
+from dvid_voxels.geometry import Box
+from dvid_voxels.images import Format, check_picture, encode, picture_of
+from dvid_voxels.paths import Plane
 
 from .volume import Array, LabelVolume
 
@@ -20,7 +20,13 @@ BACKGROUND = (99, 133, 42)
 
 
 async def slice_reply(
-    volume: LabelVolume, plane: Plane, box: Box, form: Format, *, size: tuple[int, int] | None = None, colour: bool = False
+    volume: LabelVolume,
+    plane: Plane,
+    box: Box,
+    form: Format,
+    *,
+    size: tuple[int, int] | None = None,
+    colour: bool = False,
 ) -> Reply:
     """The slice `box`, one voxel thick, as an image of its labels or, with `colour`, of a colour for each.
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from dvid_voxels import labels
 from numpy.typing import NDArray
 
 from dvid_core import JSON, About, BadRequest, Reply, Request, Vec3, View, get
+from dvid_voxels import labels
 
 from .asking import LabelQuery, instance_of, read_list
 from .volume import Unpacker

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import msgspec
-from dvid_voxels import labels
-from dvid_voxels.geometry import Triple
 
 from dvid_core import Mutation, View
+from dvid_voxels import labels
+from dvid_voxels.geometry import Triple
 
 from .keys import BLOCK, DIRTY
 from .volume import Unpacker, packed
@@ -40,12 +40,14 @@ class Pyramid(msgspec.Struct, frozen=True):
     scale: int
     parents: list[Parent]
     erased: bool = False
-    """All that was written is background, by a request that says that it replaces voxels. Then parents become background
-    whole, as clients know it from the reference, although the rule for octants says otherwise."""
+    """All that was written is background, by a small request that says that it replaces voxels.  Then parents become
+    background as a whole, as clients know it from the reference, although the rule for octants says otherwise."""
 
     def pack(self) -> bytes:
         """The stored form."""
-        return _HEAD.pack(self.scale, self.erased, len(self.parents)) + b"".join(_ENTRY.pack(*at, m) for at, m in self.parents)
+        return _HEAD.pack(self.scale, self.erased, len(self.parents)) + b"".join(
+            _ENTRY.pack(*at, m) for at, m in self.parents
+        )
 
 
 def read_pyramid(data: bytes) -> Pyramid:
@@ -118,8 +120,7 @@ def _computed(jobs: Sequence[Job], unpack: Unpacker) -> list[bytes]:
     out = []
     for children, mask, before in jobs:
         parts = [
-            None if not mask >> n & 1 else blank if child is None else unpack(child)
-            for n, child in enumerate(children)
+            None if not mask >> n & 1 else blank if child is None else unpack(child) for n, child in enumerate(children)
         ]
         old = None if before is None or mask == 255 else unpack(before)
         out.append(packed(labels.downres(parts, unpack.size, old)))

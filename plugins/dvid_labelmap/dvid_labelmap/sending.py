@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 import numpy as np
+
 from dvid_voxels import labels
 from dvid_voxels.geometry import Box
 from dvid_voxels.pipeline import pipelined
@@ -21,9 +22,7 @@ INFLATED = 16 << 20
 """Bytes of voxels that one piece of a reply is made of."""
 
 
-async def frame_stream(
-    volume: LabelVolume, batches: AsyncIterator[list[Stored]], form: Form
-) -> AsyncIterator[bytes]:
+async def frame_stream(volume: LabelVolume, batches: AsyncIterator[list[Stored]], form: Form) -> AsyncIterator[bytes]:
     """The frames of batches of stored blocks, their payloads in a form."""
     z, y, x = volume.size
     step = 64 if form == "blocks" else max(1, INFLATED // (8 * z * y * x))
@@ -36,7 +35,9 @@ async def frame_stream(
 def frames(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, form: Form) -> bytes:
     """A kernel: the frames of stored blocks."""
     if form == "blocks":
-        return b"".join([labels.frame(at, payload) for at, payload in zip((at for at, _ in found), _blocks(found, unpack, seen))])
+        return b"".join(
+            [labels.frame(at, payload) for at, payload in zip((at for at, _ in found), _blocks(found, unpack, seen))]
+        )
     out = []
     blocks = together(found, unpack, seen)
     for at, _ in found:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from dvid_voxels.extents import ExtentsBody, axes, pack_box
-from dvid_voxels.settings import extents_box
 
 from dvid_core import EMPTY, BadRequest, Mutation, Reply, Request, View, get, parse_json, post
 from dvid_core.settings import read_settings
+from dvid_voxels.extents import ExtentsBody, axes, pack_box
+from dvid_voxels.settings import extents_box
 
 from .asking import instance_of
 from .keys import EXTENTS
@@ -42,7 +42,9 @@ async def post_info(view: View, request: Request) -> Reply:
     given = await request.json_object()
     check_strings(given)
     wanted = {k.lower(): v for k, v in given.items() if k.lower() in NAMES}
-    allowed = (*CHANGEABLE, "minpoint", "maxpoint") if instance.has_data() else (*CHANGEABLE, "minpoint", "maxpoint", *FIXED)
+    allowed = (
+        (*CHANGEABLE, "minpoint", "maxpoint") if instance.has_data() else (*CHANGEABLE, "minpoint", "maxpoint", *FIXED)
+    )
     async with instance.repo.lock():
         before: dict[str, Any] = {k.lower(): v for k, v in msgspec.to_builtins(instance.settings).items()}
         fresh = read_settings(LabelSettings, {**_lists(before), **wanted})

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from dvid_voxels.settings import VoxelSettings, extents_box
 
 from dvid_core import BadRequest
+from dvid_voxels.settings import VoxelSettings, extents_box
 
 BLOCK_VOXELS = 1 << 24
 """Voxels of the largest block: it is worked on whole."""

@@ -1,6 +1,6 @@
 """Snapshots of the state in memory, so that a start reads the end of the logs only.
 
-    u32 n | n bytes of msgpack: `Head` | m x u64 supervoxels | m x u64 bodies | m x u32 writers        LE
+u32 n | n bytes of msgpack: `Head` | m x u64 supervoxels | m x u64 bodies | m x u32 writers        LE
 """
 
 from __future__ import annotations

@@ -91,8 +91,8 @@ class State:
     def head(self, layer: Layer) -> Head:
         """The state besides the mapping, whose entries are `layer`."""
         return Head(
-            dict(self.numbers), list(self.mapping.versions), dict(self.maxima), self.next_label, self.ceiling, self.turn,
-            {v: list(s) for v, s in self.splits.items()}, len(layer.supervoxels),
+            dict(self.numbers), list(self.mapping.versions), dict(self.maxima), self.next_label, self.ceiling,
+            self.turn, {v: list(s) for v, s in self.splits.items()}, len(layer.supervoxels),
         )  # fmt: skip
 
     def load(self, head: Head, layer: Layer) -> None:

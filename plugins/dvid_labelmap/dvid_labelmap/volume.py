@@ -10,15 +10,15 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
+from dvid_core import KeyClass, View
 from dvid_voxels import labels
 from dvid_voxels.codecs import Codec, DamagedBlock
 from dvid_voxels.geometry import Box, Triple
 from dvid_voxels.peers import RoiMask
 from dvid_voxels.pipeline import pipelined
 from dvid_voxels.volume import Stored, Volume
-from numpy.typing import NDArray
-
-from dvid_core import KeyClass, View
 
 from .keys import ScaleKey
 from .mapping import Seen
@@ -225,7 +225,9 @@ class LabelVolume(msgspec.Struct, frozen=True):
             if not found:
                 continue
             some = order[ends[at] : ends[min(at + BATCH, len(names))]]
-            out[some] = await self.run(SMALL * (len(found) > 2) + 1, _labels_at, found, self.unpack, self.seen, points[some])
+            out[some] = await self.run(
+                SMALL * (len(found) > 2) + 1, _labels_at, found, self.unpack, self.seen, points[some]
+            )
         return out
 
 
@@ -255,4 +257,4 @@ def batches(items: Iterable[Any], count: int) -> Iterator[list[Any]]:
         yield batch
 
 
-__all__ = ["BATCH", "Unpacker", "Array", "LabelVolume", "batches", "packed", "together"]
+__all__ = ["BATCH", "Array", "LabelVolume", "Unpacker", "batches", "packed", "together"]

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import numpy as np
+
+from dvid_core import EMPTY, OCTETS, About, BadRequest, Flag, Reply, Request, Switch, Vec3, View, get, post, put
 from dvid_voxels import labels
 from dvid_voxels.geometry import Box
 from dvid_voxels.images import parse_format
@@ -18,8 +20,6 @@ from dvid_voxels.pipeline import pipelined
 from dvid_voxels.resample import source_size
 from dvid_voxels.spool import Spool
 from dvid_voxels.throttle import throttled, throttled_stream
-
-from dvid_core import EMPTY, OCTETS, About, BadRequest, Flag, Reply, Request, Switch, Vec3, View, get, post, put
 
 from .asking import ThrottledQuery, instance_of, mask_of
 from .ingest import GROUP, Ingest, Options
@@ -65,11 +65,11 @@ async def _volume(view: View, query: RawQuery) -> LabelVolume:
 async def get_raw(view: View, plane: PlaneName, size: Size, offset: Vec3, query: RawQuery, format: str = "") -> Reply:
     """Labels of a box, or the image of a slice.
 
-    <plane> is 0_1_2 (vol) for a box, or xy, xz, yz (0_1, 0_2, 1_2) for a slice; <size> has a number for each of its axes;
-    <offset> is x_y_z and may be negative. Both are in voxels of the scale. Where nothing was written labels are 0.
+    <plane> is 0_1_2 (vol) for a box, or xy, xz, yz (0_1, 0_2, 1_2) for a slice; <size> has a number for each of its
+    axes; <offset> is x_y_z and may be negative. Both are in voxels of the scale. Where nothing was written labels are 0.
 
-    A box comes as uint64 LE, x fastest, then y, then z, in one of several compressions. A slice is an image: <format> png
-    (default), jpg, jpg:<quality>, tif or bmp. Its pixels are 16-bit RGBA whose 8 bytes are the label's, the least
+    A box comes as uint64 LE, x fastest, then y, then z, in one of several compressions. A slice is an image: <format>
+    png (default), jpg, jpg:<quality>, tif or bmp. Its pixels are 16-bit RGBA whose 8 bytes are the label's, the least
     significant first; only PNG and TIFF keep them.
 
         GET /api/node/3f8c/segmentation/raw/0_1_2/64_64_64/0_0_128?compression=lz4
@@ -177,9 +177,9 @@ async def post_raw(
 ) -> Reply:
     """Write the supervoxels of a box: <plane> is 0_1_2, the body as GET raw sends it.
 
-    Offset and size are multiples of the block size. Indices, max label, extents and all lower scales are computed before
-    the reply. What was there is replaced. A large box is written in several steps; when the request breaks off, those
-    that were done stay, and it can be sent again.
+    Offset and size are multiples of the block size. Indices, max label, extents and all lower scales are computed
+    before the reply. What was there is replaced. A large box is written in several steps; when the request breaks off,
+    those that were done stay, and it can be sent again.
 
         POST /api/node/3f8c/segmentation/raw/0_1_2/512_512_64/0_0_128?compression=lz4
     """

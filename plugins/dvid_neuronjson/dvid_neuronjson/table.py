@@ -33,8 +33,11 @@ class Table:
         """Pages with the annotations first <= id <= last, none of them empty."""
         if not self.pages or first > last:
             return
-        for at in range(self._place(first), self._place(last) + 1):
-            if page := self.pages[at].cut(first, last):
+        low, high = self._place(first), self._place(last)
+        for at in range(low, high + 1):
+            if low < at < high:
+                yield self.pages[at]
+            elif page := self.pages[at].cut(first, last):
                 yield page
 
     def changed(self, rows: Mapping[int, Row | None]) -> Table:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from dvid_voxels.labels.jit import LABELS, LONGS, kernel
 from numba import types
 
+from dvid_voxels.labels.jit import LABELS, LONGS, kernel
+
 WRITTEN, DELETED, LEFT, ABSENT = 0, 1, 2, 3
-"""What becomes of a body: it has a new value; it is gone; it must be done otherwise; it is not there, and need not be."""
+"""What becomes of a body: it has a new value; it is gone; it is for others to do; it never was."""
 
 HEAD = 24
 

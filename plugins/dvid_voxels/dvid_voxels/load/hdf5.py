@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from ..geometry import Box, Triple
 from .axes import default_axes, spatial
 from .source import Array, BadSource, Source, library
@@ -52,7 +50,9 @@ class DataSet(Source):
             return self._file[volumes[0]]
         found = self._file.get(dataset) if dataset else None
         if not isinstance(found, h5py.Dataset):
-            missing = f"has no data set {dataset!r}" if dataset else "has several volumes" if volumes else "has no volume"
+            missing = (
+                f"has no data set {dataset!r}" if dataset else "has several volumes" if volumes else "has no volume"
+            )
             there = f"; name one with --dataset: {', '.join(volumes[:20])}" if volumes else ""
             raise BadSource(f"{path} {missing}{there}")
         return found
@@ -70,8 +70,8 @@ class DataSet(Source):
             found: Array = self._data[tuple(wanted)]
         except (OSError, ValueError, RuntimeError) as err:
             raise BadSource(f"{self.name} cannot be read: {err}") from err
-        ranks = np.argsort(np.argsort(self._order))
-        return found.transpose([sorted(self._order).index(place) for place in self._order]) if ranks.size else found
+        left = sorted(self._order)
+        return found.transpose([left.index(place) for place in self._order])
 
     def close(self) -> None:
         self._file.close()

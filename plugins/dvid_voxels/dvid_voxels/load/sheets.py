@@ -48,7 +48,9 @@ class Pictures(Sheets):
             self.count = 1
             if getattr(self._image, "is_animated", False) and self._image.format == "TIFF":
                 self._measure(most)
-        except (OSError, SyntaxError, ValueError, KeyError, Image.DecompressionBombError) as err:
+        except BadSource:
+            raise
+        except Exception as err:  # a broken file makes Pillow raise nearly anything
             raise BadSource(f"{name} is no image that can be read: {err}") from err
 
     def _look(self) -> tuple[tuple[int, int], str]:
@@ -83,7 +85,7 @@ class Pictures(Sheets):
                 return np.asarray(self._image.convert("RGBA"))
             # One bit a pixel is black and white, as the other depths of a PNG.
             found = np.asarray(self._image.convert("L") if self._image.mode == "1" else self._image)
-        except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+        except Exception as err:  # as above
             raise BadSource(f"{self._name}: image {n} cannot be read: {err}") from err
         return found.view(np.uint32) if self.kind == "uint32" else found
 

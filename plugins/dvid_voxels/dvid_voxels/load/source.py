@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-from dvid_core import BadRequest
 from numpy.typing import NDArray
+
+from dvid_core import BadRequest
 
 from ..geometry import Box, Triple
 

@@ -19,11 +19,10 @@ class TiffSheets(Sheets):
     def __init__(self, path: Path) -> None:
         """Raises `BadSource`."""
         self._name = str(path)
-        self._file = library("tifffile", f"reading {path.name}").TiffFile
+        tifffile = library("tifffile", f"reading {path.name}")
         try:
-            self._file = self._file(path)
-            series = self._file.series[0]
-            self._take(series)
+            self._file = tifffile.TiffFile(path)
+            self._take(self._file.series[0])
         except BadSource:
             raise
         except Exception as err:  # what tifffile raises is not limited to its own errors

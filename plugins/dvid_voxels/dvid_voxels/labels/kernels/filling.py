@@ -6,8 +6,8 @@ import numpy as np
 from numba import types
 
 from ..jit import TRIPLES, inner, kernel
-from .memory import fill8, store64
-from .reading import LAID, expand, line_of, value_of
+from .memory import fill8, pointer, store64
+from .reading import LAID, expand, line_of, pointers, value_of
 
 I64 = types.int64
 
@@ -34,6 +34,8 @@ def fill(data, bits, at, pal, palette, gz, gy, gx, first, out):  # type: ignore[
     """Each block's voxels, its first at first[b] (z, y, x) of `out`, as far as they are inside of it."""
     depth, rows, width = out.shape
     sz, sy, sx = out.strides
+    to = pointer(out)
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx
     for b in range(len(first)):
         oz, oy, ox = first[b, 0], first[b, 1], first[b, 2]
@@ -51,6 +53,6 @@ def fill(data, bits, at, pal, palette, gz, gy, gx, first, out):  # type: ignore[
                     low, high = max(0, x0 - 8 * c), min(8, x1 - 8 * c)
                     cell = row + c
                     fill_line(
-                        data, at[cell], np.int64(bits[cell]), pal[cell], palette, line, out,
+                        data, at[cell], np.int64(bits[cell]), pal[cell], palette, line, to,
                         place + (8 * c + low) * sx, sx, low, high,
                     )  # fmt: skip

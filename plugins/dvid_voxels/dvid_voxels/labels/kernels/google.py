@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from ..jit import OUT, inner, kernel
-from .memory import store8, store16, store32, store64
-from .reading import LAID, line_of, value_of
+from ..jit import OUT, kernel, part
+from .memory import pointer, store8, store16, store32, store64
+from .reading import LAID, line_of, pointers, value_of
 
 I64 = types.int64
 
@@ -18,16 +18,21 @@ KEPT = 1024
 """Tables of one label that are remembered, by the label's hash: most of a volume is of few labels."""
 
 
-@inner
-def cell_at(which, gz, gy, gx, z, y, x):  # type: ignore[no-untyped-def]
-    """The sub-block at (z, y, x) of the grid of blocks `which`, or -1."""
-    block = which[z // gz, y // gy, x // gx]
-    if block < 0:
-        return -1
-    return ((block * gz + z % gz) * gy + y % gy) * gx + x % gx
+@part
+def cells_of(which, gz, gy, gx, fz, fy, fx, nz, ny, nx):  # type: ignore[no-untyped-def]
+    """The sub-blocks of a box of them that begins at (fz, fy, fx) of the grid of blocks `which`; -1 where no block is."""
+    out = np.empty(nz * ny * nx, np.int64)
+    n = 0
+    for z in range(fz, fz + nz):
+        for y in range(fy, fy + ny):
+            for x in range(fx, fx + nx):
+                block = np.int64(which[z // gz, y // gy, x // gx])
+                out[n] = -1 if block < 0 else ((block * gz + z % gz) * gy + y % gy) * gx + x % gx
+                n += 1
+    return out
 
 
-@inner
+@part
 def written_width(bits):  # type: ignore[no-untyped-def]
     """0, 1, 2, 4, 8 or 16: the first that has room."""
     width = bits
@@ -36,7 +41,7 @@ def written_width(bits):  # type: ignore[no-untyped-def]
     return width
 
 
-@inner
+@part
 def put_values(data, at, bits, wide, out, to):  # type: ignore[no-untyped-def]
     """A sub-block's values, `bits` each, as `wide` bits each, the first of a line in the lowest; 512 * wide bits."""
     for line in range(64):
@@ -65,14 +70,16 @@ def put_values(data, at, bits, wide, out, to):  # type: ignore[no-untyped-def]
 )  # fmt: skip
 def google(data, bits, at, pal, palette, gz, gy, gx, which, fz, fy, fx, nz, ny, nx):  # type: ignore[no-untyped-def]
     """(code, words) of nz x ny x nx sub-blocks from sub-block (fz, fy, fx) of the blocks `which` on."""
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     # First the heads, then all tables, then all values: so tables, which the format can only number so far, are near.
+    cells = cells_of(which, gz, gy, gx, fz, fy, fx, nz, ny, nx)
     known = np.empty(KEPT, np.uint64)
     where = np.full(KEPT, -1, np.int64)
     tables = np.empty(nz * ny * nx, np.int64)
     table = 2 * nz * ny * nx
     words = 0
     for n in range(nz * ny * nx):
-        cell = cell_at(which, gz, gy, gx, fz + n // (ny * nx), fy + n // nx % ny, fx + n % nx)
+        cell = cells[n]
         width = 0 if cell < 0 else np.int64(bits[cell])
         tables[n] = table
         if width == 0:
@@ -86,11 +93,12 @@ def google(data, bits, at, pal, palette, gz, gy, gx, which, fz, fy, fx, nz, ny, 
             return 1, np.empty(0, np.uint8)
         table += 2 << width
         words += 16 * written_width(width)
-    out = np.empty(4 * (1 + table + words), np.uint8)
+    found = np.empty(4 * (1 + table + words), np.uint8)
+    out = pointer(found)
     store32(out, 0, 1)
     value = table
     for n in range(nz * ny * nx):
-        cell = cell_at(which, gz, gy, gx, fz + n // (ny * nx), fy + n // nx % ny, fx + n % nx)
+        cell = cells[n]
         width = 0 if cell < 0 else np.int64(bits[cell])
         to = 4 + 4 * tables[n]
         if width == 0:
@@ -105,4 +113,4 @@ def google(data, bits, at, pal, palette, gz, gy, gx, which, fz, fy, fx, nz, ny, 
             store64(out, to + 8 * k, palette[pal[cell] + k])
         put_values(data, at[cell], width, wide, out, 4 + 4 * value)
         value += 16 * wide
-    return 0, out
+    return 0, found

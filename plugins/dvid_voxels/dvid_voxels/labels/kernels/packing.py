@@ -2,39 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 
 from ..jit import OUT, VOLUME, inner, kernel, part
-from .memory import copy8, equal8, load64, store8, store16, store32, store64, swapped, trailing
-from .reading import HEAD, LAID, expand, width_of
+from .memory import (
+    copy8,
+    equal8,
+    keep,
+    load64,
+    pointer,
+    store8,
+    store16,
+    store32,
+    store64,
+    swapped,
+    trailing,
+)
+from .reading import HEAD, LAID, expand, pointers, width_of
 
 I64 = types.int64
 
-# What a block under way consists of (made by `begin`):
-#   state    [labels in the table, entries written, bytes of bits written, sub-blocks written]
-#   counts   entries of each sub-block
-#   index    all sub-blocks' entries
-#   values   all sub-blocks' bits
-#   planes   per bit of the sub-block's values 64 lines, whose voxels have it, the first voxel lowest
-# and, replaced when they grow (`grown`):
-#   table    the labels
-#   slots    an open hash of the table: entry + 1, 0 where free
-#   seen     per table entry: the sub-block that used it last, and as what
+MORE = 512
+"""Labels that one sub-block can add to the table; before each there is room for so many."""
 
+
+class Room(NamedTuple):
+    """The arrays of a block under way."""
+
+    state: Any
+    """Of the sub-blocks so far: labels in the table, entries, bytes of values, how many they are."""
+    counts: Any
+    """Entries of each sub-block."""
+    index: Any
+    """All sub-blocks' entries."""
+    values: Any
+    """All sub-blocks' bits."""
+    planes: Any
+    """Per bit of the values of the sub-block under way 64 lines, whose voxels have it, the first voxel lowest."""
+    table: Any
+    slots: Any
+    """An open hash of the table: entry + 1, 0 where free; its size is a power of two."""
+    seen: Any
+    """Two numbers per entry of the table: the sub-block that had it last, and as which of its own."""
+
+
+class Pack(NamedTuple):
+    """The same as pointers."""
+
+    state: Any
+    counts: Any
+    index: Any
+    values: Any
+    planes: Any
+    table: Any
+    slots: Any
+    seen: Any
+    mask: Any
+    """The size of `slots`, less 1."""
+    key: Any
+
+
+LABELS_IN, ENTRIES, BYTES, CELLS = 0, 1, 2, 3
 
 
 def _spread() -> Any:
-    """[b, eight voxels' bits, the first lowest]: each bit as a value of b bits, from a word's highest bit on."""
+    """[256 * b + eight voxels' bits, the first lowest]: each bit as a value of b bits, from a word's highest bit on."""
     out = np.zeros((10, 256), np.uint64)
     for bits in range(1, 10):
         for mask in range(256):
             # Of 9 bits the eighth value does not fit.
             places = [64 - (x + 1) * bits for x in range(8) if mask >> x & 1 and (x + 1) * bits <= 64]
             out[bits, mask] = sum(1 << place for place in places)
-    return out
+    return out.ravel()
 
 
 SPREAD = _spread()
@@ -42,16 +84,56 @@ SPREAD = _spread()
 
 @inner
 def begin(cells):  # type: ignore[no-untyped-def]
-    state = np.zeros(4, np.int64)
-    counts = np.empty(cells, np.uint16)
-    index = np.empty(512 * cells, np.uint32)
-    values = np.empty(576 * cells + 16, np.uint8)
-    return state, counts, index, values, np.empty(9 * 64, np.uint8)
+    return Room(
+        np.zeros(4, np.int64),
+        np.empty(cells, np.uint16),
+        np.empty(512 * cells, np.uint32),
+        np.empty(576 * cells + 16, np.uint8),
+        np.empty(9 * 64, np.uint8),
+        np.empty(2 * MORE, np.uint64),
+        np.zeros(8 * MORE, np.int32),
+        np.full(4 * MORE, -1, np.int64),
+    )
 
 
 @inner
-def first_table():  # type: ignore[no-untyped-def]
-    return np.empty(1024, np.uint64), np.zeros(4096, np.int32), np.full((1024, 2), -1, np.int64)
+def pack_of(room, key):  # type: ignore[no-untyped-def]
+    return Pack(
+        pointer(room.state),
+        pointer(room.counts),
+        pointer(room.index),
+        pointer(room.values),
+        pointer(room.planes),
+        pointer(room.table),
+        pointer(room.slots),
+        pointer(room.seen),
+        len(room.slots) - 1,
+        key,
+    )
+
+
+@inner
+def is_full(pack):  # type: ignore[no-untyped-def]
+    """Whether the table has no room for another sub-block's labels."""
+    return pack.state[LABELS_IN] + MORE > (pack.mask + 1) >> 2
+
+
+@part
+def grown(room, key):  # type: ignore[no-untyped-def]
+    """The same with more room in the table."""
+    used = room.state[LABELS_IN]
+    table = np.empty(4 * len(room.table), np.uint64)
+    seen = np.full(2 * len(table), -1, np.int64)
+    table[:used] = room.table[:used]
+    seen[: 2 * used] = room.seen[: 2 * used]
+    slots = np.zeros(4 * len(table), np.int32)
+    mask = len(slots) - 1
+    for entry in range(used):
+        place = np.int64(hashed(table[entry], key) & np.uint64(mask))
+        while slots[place]:
+            place = (place + 1) & mask
+        slots[place] = entry + 1
+    return Room(room.state, room.counts, room.index, room.values, room.planes, table, slots, seen)
 
 
 @inner
@@ -63,92 +145,73 @@ def hashed(label, key):  # type: ignore[no-untyped-def]
     return word ^ (word >> np.uint64(32))
 
 
-@part
-def grown(state, table, slots, seen, key):  # type: ignore[no-untyped-def]
-    """The same with room for another sub-block's labels."""
-    used = state[0]
-    if used + 512 <= len(table):
-        return table, slots, seen
-    bigger = np.empty(4 * len(table), np.uint64)
-    marks = np.full((4 * len(table), 2), -1, np.int64)
-    bigger[:used] = table[:used]
-    marks[:used] = seen[:used]
-    places = np.zeros(4 * len(slots), np.int32)
-    mask = len(places) - 1
-    for entry in range(used):
-        place = np.int64(hashed(bigger[entry], key) & np.uint64(mask))
-        while places[place]:
-            place = (place + 1) & mask
-        places[place] = entry + 1
-    return bigger, places, marks
-
-
 @inner
-def entry_of(label, state, table, slots, key):  # type: ignore[no-untyped-def]
+def entry_of(pack, label):  # type: ignore[no-untyped-def]
     """The table's entry of a label, made where there is none."""
-    mask = len(slots) - 1
-    place = np.int64(hashed(label, key) & np.uint64(mask))
+    place = np.int64(hashed(label, pack.key) & np.uint64(pack.mask))
     while True:
-        entry = np.int64(slots[place]) - 1
+        entry = np.int64(pack.slots[place]) - 1
         if entry < 0:
-            entry = state[0]
-            state[0] = entry + 1
-            slots[place] = entry + 1
-            table[entry] = label
+            entry = pack.state[LABELS_IN]
+            pack.state[LABELS_IN] = entry + 1
+            pack.slots[place] = np.int32(entry + 1)
+            pack.table[entry] = label
             return entry
-        if table[entry] == label:
+        if pack.table[entry] == label:
             return entry
-        place = (place + 1) & mask
+        place = (place + 1) & pack.mask
 
 
 @part
-def put_solid(label, state, counts, index, table, slots, key):  # type: ignore[no-untyped-def]
+def put_solid(pack, label):  # type: ignore[no-untyped-def]
     """The next sub-block: all voxels are `label`."""
-    cell, to = state[3], state[1]
-    if to and counts[cell - 1] == 1 and table[index[to - 1]] == label:
-        entry = np.int64(index[to - 1])
+    cell, to = pack.state[CELLS], pack.state[ENTRIES]
+    entry = np.int64(0)
+    if cell and pack.counts[cell - 1] == 1 and pack.table[pack.index[to - 1]] == label:
+        entry = np.int64(pack.index[to - 1])
     else:
-        entry = entry_of(label, state, table, slots, key)
-    counts[cell] = 1
-    index[to] = entry
-    state[1] = to + 1
-    state[3] = cell + 1
+        entry = entry_of(pack, label)
+    pack.counts[cell] = np.uint16(1)
+    pack.index[to] = np.uint32(entry)
+    pack.state[ENTRIES] = to + 1
+    pack.state[CELLS] = cell + 1
 
 
 @part
-def put(voxels, state, counts, index, values, planes, table, slots, seen, key):  # type: ignore[no-untyped-def]
-    """The next sub-block, from its 512 labels, x fastest; `grown` came before."""
-    first = voxels[0]
-    if all_same(voxels, first):
-        put_solid(first, state, counts, index, table, slots, key)
+def put(pack, voxels):  # type: ignore[no-untyped-def]
+    """The next sub-block, from a pointer to its 512 labels, x fastest."""
+    if all_same(voxels, voxels[0]):
+        put_solid(pack, voxels[0])
         return
-    cell, to = state[3], state[1]
-    planes[:] = 0
+    cell, to = pack.state[CELLS], pack.state[ENTRIES]
+    for k in range(72):
+        store64(pack.planes, 8 * k, np.uint64(0))
     n = 0
     for line in range(64):
         rest = np.uint64(255)
         # Nearly always a label is among the sub-block's first few.
         for k in range(min(n, 8)):
-            found = equal8(voxels, 64 * line, table[index[to + k]]) & rest
+            found = equal8(voxels, 64 * line, pack.table[pack.index[to + k]]) & rest
             if found:
-                set_planes(planes, line, k, found)
+                set_planes(pack.planes, line, k, found)
                 rest ^= found
                 if rest == 0:
                     break
         while rest:
             label = voxels[8 * line + np.int64(trailing(rest))]
-            entry = entry_of(label, state, table, slots, key)
-            if seen[entry, 0] != cell:
-                seen[entry, 0], seen[entry, 1] = cell, n
-                index[to + n] = entry
+            entry = entry_of(pack, label)
+            if pack.seen[2 * entry] != cell:
+                pack.seen[2 * entry] = cell
+                pack.seen[2 * entry + 1] = n
+                pack.index[to + n] = np.uint32(entry)
                 n += 1
             found = equal8(voxels, 64 * line, label)
-            set_planes(planes, line, seen[entry, 1], found)
+            set_planes(pack.planes, line, pack.seen[2 * entry + 1], found)
             rest &= ~found
-    counts[cell] = n
-    state[1] = to + n
-    state[2] = put_values(planes, width_of(n), values, state[2])
-    state[3] = cell + 1
+    pack.counts[cell] = np.uint16(n)
+    pack.state[ENTRIES] = to + n
+    pack.state[BYTES] = put_values(pack, width_of(n), pack.state[BYTES])
+    pack.state[CELLS] = cell + 1
 
 
 @inner
@@ -171,53 +234,50 @@ def set_planes(planes, line, value, voxels):  # type: ignore[no-untyped-def]
 
 
 @inner
-def put_values(planes, bits, values, at):  # type: ignore[no-untyped-def]
+def put_values(pack, bits, to):  # type: ignore[no-untyped-def]
     """512 values as bits; returns where they end.  Each line is stored as a whole word, the next one writes over it."""
+    spread = pointer(SPREAD)
     for line in range(64):
+        word = np.uint64(0)
         if bits < 9:
-            word = np.uint64(0)
             for plane in range(bits):
-                word |= SPREAD[bits, planes[64 * plane + line]] << np.uint64(plane)
-            store64(values, at, swapped(word))
+                word |= spread[256 * bits + pack.planes[64 * plane + line]] << np.uint64(plane)
+            store64(pack.values, to, swapped(word))
         else:
-            word, last = np.uint64(0), 0
+            last = 0
             for plane in range(9):
-                voxels = np.int64(planes[64 * plane + line])
-                # The first seven values fill 63 bits, the highest bit of the eighth is the last one.
-                word |= (SPREAD[9, voxels] << np.uint64(plane)) if plane < 8 else (SPREAD[9, voxels] << np.uint64(8))
+                voxels = np.int64(pack.planes[64 * plane + line])
+                word |= spread[256 * 9 + voxels] << np.uint64(plane)
                 last |= (voxels >> 7) << plane
-            word |= np.uint64(last >> 8)
-            store64(values, at, swapped(word))
-            store8(values, at + 8, last & 255)
-        at += bits
-    return at
+            # The first seven values fill 63 bits, the highest bit of the eighth is the last one.
+            store64(pack.values, to, swapped(word | np.uint64(last >> 8)))
+            store8(pack.values, to + 8, last & 255)
+        to += bits
+    return to
 
 
 @part
-def finish(gz, gy, gx, state, counts, index, values, table):  # type: ignore[no-untyped-def]
+def finish(room, gz, gy, gx):  # type: ignore[no-untyped-def]
     """The block."""
-    entries = state[0]
-    if entries == 1:
-        out = np.empty(HEAD + 8, np.uint8)
-    else:
-        out = np.empty(HEAD + 8 * entries + 2 * state[3] + 4 * state[1] + state[2], np.uint8)
-    store32(out, 0, gx)
-    store32(out, 4, gy)
-    store32(out, 8, gz)
-    store32(out, 12, entries)
-    at = HEAD
+    entries, cells = room.state[LABELS_IN], room.state[CELLS]
+    index, values = room.state[ENTRIES], room.state[BYTES]
+    out = np.empty(HEAD + 8 * entries + (0 if entries == 1 else 2 * cells + 4 * index + values), np.uint8)
+    to = pointer(out)
+    store32(to, 0, gx)
+    store32(to, 4, gy)
+    store32(to, 8, gz)
+    store32(to, 12, entries)
+    place = HEAD
     for k in range(entries):
-        store64(out, at + 8 * k, table[k])
-    if entries == 1:
-        return out
-    at += 8 * entries
-    for k in range(state[3]):
-        store16(out, at + 2 * k, np.int64(counts[k]))
-    at += 2 * state[3]
-    for k in range(state[1]):
-        store32(out, at + 4 * k, np.int64(index[k]))
-    at += 4 * state[1]
-    out[at:] = values[: state[2]]
+        store64(to, place + 8 * k, room.table[k])
+    if entries > 1:
+        place += 8 * entries
+        for k in range(cells):
+            store16(to, place + 2 * k, np.int64(room.counts[k]))
+        place += 2 * cells
+        for k in range(index):
+            store32(to, place + 4 * k, np.int64(room.index[k]))
+        out[place + 4 * index :] = room.values[:values]
     return out
 
 
@@ -225,9 +285,11 @@ def finish(gz, gy, gx, state, counts, index, values, table):  # type: ignore[no-
 def encode(source, oz, oy, ox, gz, gy, gx, key):  # type: ignore[no-untyped-def]
     """The block whose first voxel is (oz, oy, ox) of `source`."""
     sz, sy, sx = source.strides
-    state, counts, index, values, planes = begin(gz * gy * gx)
-    table, slots, seen = first_table()
-    voxels = np.empty(512, np.uint64)
+    data = pointer(source)
+    room = begin(gz * gy * gx)
+    pack = pack_of(room, key)
+    cell = np.empty(512, np.uint64)
+    voxels = pointer(cell)
     for cz in range(gz):
         for cy in range(gy):
             for cx in range(gx):
@@ -235,29 +297,36 @@ def encode(source, oz, oy, ox, gz, gy, gx, key):  # type: ignore[no-untyped-def]
                 for line in range(64):
                     place = corner + (line >> 3) * sz + (line & 7) * sy
                     if sx == 8:
-                        copy8(voxels, 64 * line, source, place)
+                        copy8(voxels, 64 * line, data, place)
                     else:
                         for x in range(8):
-                            voxels[8 * line + x] = load64(source, place + sx * x)
-                table, slots, seen = grown(state, table, slots, seen, key)
-                put(voxels, state, counts, index, values, planes, table, slots, seen, key)
-    return finish(gz, gy, gx, state, counts, index, values, table)
+                            voxels[8 * line + x] = load64(data, place + sx * x)
+                if is_full(pack):
+                    room = grown(room, key)
+                    pack = pack_of(room, key)
+                put(pack, voxels)
+    keep(cell)
+    return finish(room, gz, gy, gx)
 
 
 @kernel(OUT, *LAID, I64, I64, I64, types.uint64)
 def compact(data, bits, at, pal, palette, gz, gy, gx, key):  # type: ignore[no-untyped-def]
     """The one block that is laid out, packed anew."""
-    cells = gz * gy * gx
-    state, counts, index, values, planes = begin(cells)
-    table, slots, seen = first_table()
-    voxels = np.empty(512, np.uint64)
-    for cell in range(cells):
-        table, slots, seen = grown(state, table, slots, seen, key)
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
+    room = begin(gz * gy * gx)
+    pack = pack_of(room, key)
+    scratch = np.empty(512, np.uint64)
+    voxels = pointer(scratch)
+    for cell in range(gz * gy * gx):
+        if is_full(pack):
+            room = grown(room, key)
+            pack = pack_of(room, key)
         width = np.int64(bits[cell])
         if width == 0:
-            put_solid(palette[pal[cell]], state, counts, index, table, slots, key)
+            put_solid(pack, palette[pal[cell]])
             continue
         for line in range(64):
             expand(data, at[cell], width, pal[cell], palette, line, voxels, 64 * line)
-        put(voxels, state, counts, index, values, planes, table, slots, seen, key)
-    return finish(gz, gy, gx, state, counts, index, values, table)
+        put(pack, voxels)
+    keep(scratch)
+    return finish(room, gz, gy, gx)

@@ -8,13 +8,19 @@ import numpy as np
 from numba import types
 
 from ..jit import BYTES, LABELS, LONGS, OUT, TRIPLES, inner, kernel, part
-from .memory import load8, load16, load32, load64, ones, pick1, pick2, pick3, store64, swapped
+from .memory import keep, load8, load16, load32, load64, ones, pick1, pick2, pick3, pointer, store64, swapped
 
 HEAD = 16
 I64 = types.int64
 LAID = (BYTES, BYTES, LONGS, LONGS, LABELS)
 """The buffer; per sub-block (of all blocks, one after another): bits a voxel, where in the buffer they are, where in the
 palette its labels begin; the palette."""
+
+
+@inner
+def pointers(data, bits, at, pal, palette):  # type: ignore[no-untyped-def]
+    """LAID as pointers."""
+    return pointer(data), pointer(bits), pointer(at), pointer(pal), pointer(palette)
 
 
 @inner
@@ -91,6 +97,7 @@ def structure(data: Any, start: int, length: int, cells: int) -> Any:
 @kernel(types.Tuple((I64, I64, OUT, types.int64[::1], types.int64[::1], types.uint64[::1])), BYTES, LONGS, LONGS, I64)
 def lay(data, starts, lengths, cells):  # type: ignore[no-untyped-def]
     """(code, block that is wrong, and LAID without the buffer)."""
+    buffer = pointer(data)
     blocks = len(starts)
     bits = np.zeros(blocks * cells, np.uint8)
     at = np.empty(blocks * cells, np.int64)
@@ -99,7 +106,7 @@ def lay(data, starts, lengths, cells):  # type: ignore[no-untyped-def]
     # Labels stand in the palette once per sub-block, with room for every value that the bits can have.
     room = 0
     for b in range(blocks):
-        code, entries, _ = structure(data, starts[b], lengths[b], cells)
+        code, entries, _ = structure(buffer, starts[b], lengths[b], cells)
         if code:
             return code, b, bits, at, pal, none
         if entries == 1:
@@ -107,17 +114,17 @@ def lay(data, starts, lengths, cells):  # type: ignore[no-untyped-def]
             continue
         counts = starts[b] + HEAD + 8 * entries
         for cell in range(cells):
-            width = width_of(load16(data, counts + 2 * cell))
+            width = width_of(load16(buffer, counts + 2 * cell))
             bits[b * cells + cell] = width
             room += 1 << width
     palette = np.zeros(room, np.uint64)
     to = 0
     for b in range(blocks):
-        entries = load32(data, starts[b] + 12)
+        entries = load32(buffer, starts[b] + 12)
         labels = starts[b] + HEAD
         first = b * cells
         if entries == 1:
-            palette[to] = load64(data, labels)
+            palette[to] = load64(buffer, labels)
             for cell in range(cells):
                 pal[first + cell] = to
                 at[first + cell] = 0
@@ -127,15 +134,15 @@ def lay(data, starts, lengths, cells):  # type: ignore[no-untyped-def]
         index = counts + 2 * cells
         total = 0
         for cell in range(cells):
-            total += load16(data, counts + 2 * cell)
+            total += load16(buffer, counts + 2 * cell)
         values = index + 4 * total
         for cell in range(cells):
-            n = load16(data, counts + 2 * cell)
+            n = load16(buffer, counts + 2 * cell)
             for k in range(n):
-                entry = load32(data, index + 4 * k)
+                entry = load32(buffer, index + 4 * k)
                 if entry >= entries:
                     return 4, b, bits, at, pal, none
-                palette[to + k] = load64(data, labels + 8 * entry)
+                palette[to + k] = load64(buffer, labels + 8 * entry)
             width = np.int64(bits[first + cell])
             pal[first + cell] = to
             at[first + cell] = values
@@ -239,7 +246,10 @@ def tally(data: Any, start: int, length: int, cells: int, voxels: Any, first: in
 @kernel(I64, BYTES, I64, I64, types.uint32[::1])
 def examine(data, length, cells, voxels):  # type: ignore[no-untyped-def]
     """`tally` of one block at the buffer's begin."""
-    return tally(data, 0, length, cells, voxels, 0, np.empty(512, np.int64))
+    found = np.empty(512, np.int64)
+    code = tally(pointer(data), 0, length, cells, pointer(voxels), 0, pointer(found))
+    keep(found)
+    return code
 
 
 @kernel(types.UniTuple(I64, 2), BYTES, LONGS, LONGS, I64, types.uint32[::1])
@@ -248,10 +258,11 @@ def count(data, starts, lengths, cells, voxels):  # type: ignore[no-untyped-def]
     found = np.empty(512, np.int64)
     first = 0
     for b in range(len(starts)):
-        code = tally(data, starts[b], lengths[b], cells, voxels, first, found)
+        code = tally(pointer(data), starts[b], lengths[b], cells, pointer(voxels), first, pointer(found))
         if code:
             return code, b
         first += load32(data, starts[b] + 12) + 1
+    keep(found)
     return 0, 0
 
 
@@ -259,6 +270,7 @@ def count(data, starts, lengths, cells, voxels):  # type: ignore[no-untyped-def]
 def label_at(data, z, y, x):  # type: ignore[no-untyped-def]
     """(code, label) of a voxel inside of the block; `data` is the block without room behind it."""
     length = len(data)
+    data = pointer(data)
     gx, gy, gz = load32(data, 0), load32(data, 4), load32(data, 8)
     entries = load32(data, 12)
     if entries == 1:
@@ -309,6 +321,7 @@ def label_at(data, z, y, x):  # type: ignore[no-untyped-def]
 @kernel(types.void, *LAID, I64, I64, I64, LONGS, TRIPLES, types.uint64[::1])
 def labels_at(data, bits, at, pal, palette, gz, gy, gx, number, inside, out):  # type: ignore[no-untyped-def]
     """The label of voxel `inside` (z, y, x) of block `number` for each; where that is -1, `out` stays."""
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx
     for k in range(len(number)):
         if number[k] < 0:

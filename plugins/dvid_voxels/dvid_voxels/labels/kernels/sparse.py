@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from ..jit import OUT, TRIPLES, inner, kernel
-from .memory import load8, reversed_bits, store8, store32
-from .reading import LAID, line_of, value_of
+from ..jit import OUT, TRIPLES, inner, kernel, part
+from .memory import load8, pointer, reversed_bits, store8, store32
+from .reading import LAID, line_of, pointers, value_of
 
 I64 = types.int64
 
@@ -36,11 +36,9 @@ def any_of(bits, pal, palette):  # type: ignore[no-untyped-def]
     return False
 
 
-@inner
+@part
 def longer(out, used, more):  # type: ignore[no-untyped-def]
     """The same rows with room for more."""
-    if used + more <= len(out):
-        return out
     bigger = np.empty((2 * (used + more), 4), np.int32)
     bigger[:used] = out[:used]
     return bigger
@@ -49,6 +47,7 @@ def longer(out, used, more):  # type: ignore[no-untyped-def]
 @kernel(types.int32[:, ::1], *LAID, I64, I64, I64, TRIPLES, I64, I64, I64, I64, I64, I64)
 def runs(data, bits, at, pal, palette, gz, gy, gx, places, zl, yl, xl, zh, yh, xh):  # type: ignore[no-untyped-def]
     """Runs (x, y, z, length) of chosen voxels; blocks that follow one another along x are taken together."""
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx
     out = np.empty((256, 4), np.int32)
     n = 0
@@ -80,7 +79,8 @@ def runs(data, bits, at, pal, palette, gz, gy, gx, places, zl, yl, xl, zh, yh, x
             for y in range(y0, y1):
                 if not some[z >> 3, y >> 3]:
                     continue
-                out = longer(out, n, 4 * across + 1)
+                if n + 4 * across + 1 > len(out):
+                    out = longer(out, n, 4 * across + 1)
                 line = (z & 7) * 8 + (y & 7)
                 row = ((z >> 3) * gy + (y >> 3)) * gx
                 begun = -1
@@ -115,6 +115,7 @@ def runs(data, bits, at, pal, palette, gz, gy, gx, places, zl, yl, xl, zh, yh, x
 @kernel(OUT, *LAID, I64, I64, I64, TRIPLES, types.boolean[::1])
 def sparse_blocks(data, bits, at, pal, palette, gz, gy, gx, places, touched):  # type: ignore[no-untyped-def]
     """The chosen voxels of the touched blocks as flags and bit masks per sub-block."""
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx
     out = np.empty(4096, np.uint8)
     n = 0

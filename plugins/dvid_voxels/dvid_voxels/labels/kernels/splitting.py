@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from ..jit import OUT, inner, kernel
-from .packing import begin, finish, first_table, grown, put, put_solid
-from .reading import LAID, expand
+from ..jit import OUT, inner, kernel, part
+from .memory import fill8, keep, pointer
+from .packing import begin, finish, grown, is_full, pack_of, put, put_solid
+from .reading import LAID, expand, pointers
 
 I64 = types.int64
 
 
-@inner
+@part
 def marked(rows, gz, gy, gx, mask):  # type: ignore[no-untyped-def]
     """Set the voxels of runs in `mask`, one byte per line of each sub-block, first voxel lowest: (code, row)."""
     for row in range(len(rows)):
@@ -29,7 +30,7 @@ def marked(rows, gz, gy, gx, mask):  # type: ignore[no-untyped-def]
     return 0, 0
 
 
-@inner
+@part
 def row_at(rows, z, y, x):  # type: ignore[no-untyped-def]
     """The run that has a voxel."""
     for row in range(len(rows)):
@@ -44,18 +45,23 @@ def row_at(rows, z, y, x):  # type: ignore[no-untyped-def]
 )  # fmt: skip
 def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside, key):  # type: ignore[no-untyped-def]
     """(code, row that is wrong, voxels that became `inside`, the block)."""
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx
     none = np.empty(0, np.uint8)
-    mask = np.zeros(64 * cells, np.uint8)
-    code, row = marked(rows, gz, gy, gx, mask)
+    marks = np.zeros(64 * cells, np.uint8)
+    code, row = marked(rows, gz, gy, gx, marks)
+    mask = pointer(marks)
     if code:
         return code, row, 0, none
-    state, counts, index, values, planes = begin(cells)
-    table, slots, seen = first_table()
-    voxels = np.empty(512, np.uint64)
+    room = begin(cells)
+    pack = pack_of(room, key)
+    scratch = np.empty(512, np.uint64)
+    voxels = pointer(scratch)
     moved = 0
     for cell in range(cells):
-        table, slots, seen = grown(state, table, slots, seen, key)
+        if is_full(pack):
+            room = grown(room, key)
+            pack = pack_of(room, key)
         width = np.int64(bits[cell])
         touched = False
         for line in range(64 * cell, 64 * cell + 64):
@@ -63,9 +69,10 @@ def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside
         if width == 0:
             if not touched:
                 one = palette[pal[cell]]
-                put_solid(outside if one == label else one, state, counts, index, table, slots, key)
+                put_solid(pack, outside if one == label else one)
                 continue
-            voxels[:] = palette[pal[cell]]
+            for line in range(64):
+                fill8(voxels, 64 * line, palette[pal[cell]])
         else:
             for line in range(64):
                 expand(data, at[cell], width, pal[cell], palette, line, voxels, 64 * line)
@@ -77,5 +84,7 @@ def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside
             elif chosen:
                 z, y, x = cell // (gy * gx) * 8, cell // gx % gy * 8, cell % gx * 8
                 return 3, row_at(rows, z + (k >> 6), y + (k >> 3 & 7), x + (k & 7)), 0, none
-        put(voxels, state, counts, index, values, planes, table, slots, seen, key)
-    return 0, 0, moved, finish(gz, gy, gx, state, counts, index, values, table)
+        put(pack, voxels)
+    keep(marks)
+    keep(scratch)
+    return 0, 0, moved, finish(room, gz, gy, gx)

@@ -6,9 +6,9 @@ import numpy as np
 from numba import types
 
 from ..jit import LONGS, OUT, kernel, part
-from .memory import vote8
-from .packing import begin, finish, first_table, grown, put, put_solid
-from .reading import LAID, expand
+from .memory import fill8, keep, pointer, vote8
+from .packing import begin, finish, grown, is_full, pack_of, put, put_solid
+from .reading import LAID, expand, pointers
 
 I64 = types.int64
 
@@ -26,24 +26,27 @@ def vote(data, at, bits, pal, palette, labels, voxels, corner):  # type: ignore[
 @kernel(OUT, *LAID, I64, I64, I64, LONGS, types.uint64)
 def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ignore[no-untyped-def]
     """The parent of the laid-out blocks number[:8], -1 for those not touched, which keep what block number[8] has."""
+    data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx
-    state, counts, index, values, planes = begin(cells)
-    table, slots, seen = first_table()
-    voxels = np.empty(512, np.uint64)
-    labels = np.empty(512, np.uint64)
+    room = begin(cells)
+    pack = pack_of(room, key)
+    scratch = np.empty(1024, np.uint64)
+    voxels, labels = pointer(scratch[:512]), pointer(scratch[512:])
     below = np.empty(8, np.int64)
     old = number[8]
     for cell in range(cells):
         pz, py, px = cell // (gy * gx), cell // gx % gy, cell % gx
-        table, slots, seen = grown(state, table, slots, seen, key)
+        if is_full(pack):
+            room = grown(room, key)
+            pack = pack_of(room, key)
         absent = 0
         same = True
         for k in range(8):
             z, y, x = 2 * pz + (k >> 2), 2 * py + (k >> 1 & 1), 2 * px + (k & 1)
             child = number[4 * (z // gz) + 2 * (y // gy) + x // gx]
+            below[k] = -1
             if child < 0:
                 absent += 1
-                below[k] = -1
                 continue
             below[k] = child * cells + ((z % gz) * gy + y % gy) * gx + x % gx
             same = same and not absent and bits[below[k]] == 0 and palette[pal[below[k]]] == palette[pal[below[0]]]
@@ -52,14 +55,15 @@ def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ign
             if old < 0 or bits[keeper] == 0:
                 label = np.uint64(0) if old < 0 else palette[pal[keeper]]
                 if absent == 8:
-                    put_solid(label, state, counts, index, table, slots, key)
+                    put_solid(pack, label)
                     continue
-                voxels[:] = label
+                for line in range(64):
+                    fill8(voxels, 64 * line, label)
             else:
                 for line in range(64):
                     expand(data, at[keeper], np.int64(bits[keeper]), pal[keeper], palette, line, voxels, 64 * line)
         elif same:
-            put_solid(palette[pal[below[0]]], state, counts, index, table, slots, key)
+            put_solid(pack, palette[pal[below[0]]])
             continue
         for k in range(8):
             if below[k] < 0:
@@ -74,5 +78,6 @@ def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ign
                 for y in range(4):
                     for x in range(4):
                         voxels[corner + 64 * z + 8 * y + x] = label
-        put(voxels, state, counts, index, values, planes, table, slots, seen, key)
-    return finish(gz, gy, gx, state, counts, index, values, table)
+        put(pack, voxels)
+    keep(scratch)
+    return finish(room, gz, gy, gx)

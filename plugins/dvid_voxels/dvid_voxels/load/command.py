@@ -1,0 +1,125 @@
+"""The command `dvid load`."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import click
+
+from ..geometry import Triple
+from .finding import open_source
+from .remote import Gone, Refusal, Remote
+from .source import BadSource, Source
+from .transfer import Transfer
+
+_OFFSET = re.compile(r"(-?[0-9]{1,10})[,_](-?[0-9]{1,10})[,_](-?[0-9]{1,10})", re.ASCII)
+
+
+class Failure(click.ClickException):
+    """Ends the command with one sentence."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"dvid: {self.message}", file=file, err=True)
+
+
+def parse_offset(context: click.Context, option: click.Parameter, text: str) -> Triple:
+    """x,y,z of an option, as z, y, x."""
+    found = _OFFSET.fullmatch(text)
+    if not found or any(not -(2**31) <= int(n) < 2**31 for n in found.groups()):
+        raise click.BadParameter(f"expected three whole numbers X,Y,Z within 32 bits, got {text[:80]!r}")
+    x, y, z = map(int, found.groups())
+    return z, y, x
+
+
+@click.command()
+@click.argument("uuid")
+@click.argument("name")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--offset", metavar="X,Y,Z", default="0,0,0", callback=parse_offset, help="Where the first voxel goes (0,0,0)."
+)
+@click.option("--dataset", metavar="PATH", default="", help="The array in an HDF5 file, a Zarr or an N5 group.")
+@click.option(
+    "--axes", metavar="LETTERS", default="", help="Names of an array's axes, the slowest first, such as zyx or czyx."
+)
+@click.option("--as-given", is_flag=True, help="Take files in the order given instead of sorted by their names.")
+@click.option("--anew", is_flag=True, help="Load all of it, whatever was loaded before.")
+@click.option(
+    "--rpc", metavar="HOST:PORT", default="localhost:8000", help="HTTP address of the server (localhost:8000)."
+)
+def load(
+    uuid: str,
+    name: str,
+    sources: tuple[str, ...],
+    offset: Triple,
+    dataset: str,
+    axes: str,
+    as_given: bool,
+    anew: bool,
+    rpc: str,
+) -> None:
+    """Load a volume from files into the instance NAME at the version UUID.
+
+    SOURCE is one of
+
+    \b
+      images, one for each section: PNG, JPEG, BMP, TIFF; files, a folder, or
+        a pattern in quotes; sorted by their names, numbers by their values
+      a TIFF with many sections
+      an HDF5 file                               --dataset PATH
+      a Zarr or N5 array: a folder, or a URL     --dataset PATH
+        (file:// http:// https:// gs:// s3://)
+
+    Voxels must be of the instance's kind, or fit into it without loss. They go by HTTP to a running server, where they
+    replace what was there. When a load breaks off, the same command goes on where it stopped.
+
+    \b
+      dvid repo 3f8c new uint8blk grayscale BlockSize=64,64,64 VoxelSize=8,8,8
+      dvid load 3f8c grayscale "sections/*.tif" --offset 0,0,1000
+      dvid load 3f8c grayscale volume.h5 --dataset /raw
+    """
+    from PIL import Image
+
+    # Sections of electron microscopes are larger than what Pillow takes for an attack; the files are the user's own.
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        source = open_source(sources, dataset, axes, as_given=as_given)
+        try:
+            _load(Transfer(Remote(rpc, uuid, name), source, offset), source, anew)
+        finally:
+            source.close()
+    except BadSource as err:
+        raise Failure(str(err)) from None
+    except OSError as err:
+        raise Failure(f"{err.filename}: {err.strerror}" if err.filename else str(err)) from None
+
+
+def _load(transfer: Transfer, source: Source, anew: bool) -> None:
+    z, y, x = source.shape
+    what = f"{x} x {y} x {z} voxels of {source.kind}"
+    transfer.resume()
+    if anew:
+        transfer.done = 0
+    if transfer.done == len(transfer.slabs):
+        click.echo(f"{what} from {source.name} were loaded before; --anew loads them again")
+        return
+    click.echo(f"{what} from {source.name}", err=True)
+    if transfer.done:
+        click.echo(f"going on: {transfer.done} of {len(transfer.slabs)} parts are there", err=True)
+    begun, total = time.monotonic(), transfer.nbytes(transfer.slabs)
+    before = transfer.nbytes(transfer.slabs[: transfer.done])
+    try:
+        with click.progressbar(length=total, label="loading") as bar:
+            bar.update(before)
+            transfer.run(bar.update)
+    except (Refusal, Gone, KeyboardInterrupt) as err:
+        click.echo(err=True)
+        if transfer.is_kept:
+            click.echo(f"{transfer.done} of {len(transfer.slabs)} parts are there; the same command goes on", err=True)
+        if isinstance(err, KeyboardInterrupt):
+            raise click.Abort from None
+        raise
+    seconds = max(time.monotonic() - begun, 1e-3)
+    click.echo(f"{what} loaded in {seconds:.1f} s ({(total - before) / seconds / 1e6:.0f} MB/s)")

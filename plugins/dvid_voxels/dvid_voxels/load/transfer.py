@@ -1,0 +1,140 @@
+"""A volume on its way to a server, slab by slab; what was sent is noted there, so that it can go on after a break."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..geometry import Box, Triple
+from .progress import Progress
+from .remote import Refusal, Remote
+from .slabs import Plan
+from .source import RGBA, Array, BadSource, Source, check_kind
+
+T = TypeVar("T")
+
+TYPES = {
+    "uint8blk": "uint8",
+    "uint16blk": "uint16",
+    "uint32blk": "uint32",
+    "uint64blk": "uint64",
+    "float32blk": "float32",
+    "rgba8blk": RGBA,
+    "labelmap": "uint64",
+    "labelarray": "uint64",
+    "labelblk": "uint64",
+}
+"""The kind of voxels of each datatype that can be loaded."""
+
+LABELS = ("labelmap", "labelarray", "labelblk")
+"""Those that take whole blocks only."""
+
+
+class Transfer:
+    """One load; `slabs` are to be sent in order, the first `done` are there already."""
+
+    def __init__(self, remote: Remote, source: Source, low: Triple) -> None:
+        """`low` is where the source's first voxel goes, z, y, x.  Raises `BadSource` when they do not fit together."""
+        self._remote, self._source = remote, source
+        self.plan = plan_of(remote.info(), source, low)
+        self.slabs = self.plan.slabs
+        words = (source.stamp, source.shape, source.kind, msgspec.to_builtins(self.plan))
+        self.id = hashlib.blake2b(repr(words).encode(), digest_size=16).hexdigest()
+        self.done = 0
+        self.is_kept = True
+        """Whether the server keeps note of what is done."""
+
+    def resume(self) -> None:
+        """Ask the server how far an earlier load of the same came."""
+        try:
+            found = self._remote.progress(self.id)
+        except Refusal:
+            self.is_kept = False
+            return
+        if found is not None and found.of == len(self.slabs):
+            self.done = min(found.done, found.of)
+
+    def run(self, sent: Callable[[int], None]) -> None:
+        """Send what is not there; `sent` is told the bytes of each piece."""
+        rest = self.slabs[self.done :]
+        pieces = _ahead(chain.from_iterable(self.plan.pieces(self._source, slab) for slab in rest))
+        try:
+            for slab in rest:
+                self._send(slab, pieces, sent)
+                self.done += 1
+                if self.is_kept:
+                    self._remote.note(self.id, self.progress)
+        finally:
+            pieces.close()
+
+    def _send(self, slab: Box, pieces: Iterator[Array], sent: Callable[[int], None]) -> None:
+        left = self.plan.nbytes(slab)
+
+        def body() -> Iterator[memoryview]:
+            nonlocal left
+            while left:
+                piece = next(pieces)
+                left -= piece.nbytes
+                yield memoryview(piece).cast("B")
+                sent(piece.nbytes)
+
+        unaligned = "" if slab.is_aligned(self.plan.block) else "true"
+        self._remote.put(_xyz(slab.size), _xyz(slab.low), body(), left, unaligned=unaligned)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        box = self.plan.box
+        return Progress(
+            source=self._source.name[-4096:],
+            offset=box.low[::-1],
+            size=box.size[::-1],
+            done=self.done,
+            of=len(self.slabs),
+            user=os.environ.get("USER", "")[:256],
+        )
+
+    def nbytes(self, slabs: Iterable[Box]) -> int:
+        """Bytes of the voxels of slabs."""
+        return sum(map(self.plan.nbytes, slabs))
+
+
+def plan_of(info: dict[str, Any], source: Source, low: Triple) -> Plan:
+    """How a source is sent to the instance of this info.  Raises `BadSource` when they do not fit together."""
+    typename, extended = info["Base"]["TypeName"], info["Extended"]
+    kind = TYPES.get(typename)
+    if kind is None:
+        raise BadSource(f"{info['Base'].get('Name')} is a {typename}, which takes no volume; {', '.join(TYPES)} do")
+    if extended.get("GridStore"):
+        raise BadSource(f"{info['Base'].get('Name')} shows the volume of another store and cannot be written")
+    check_kind(source.kind, kind)
+    if 0 in source.shape:
+        raise BadSource(f"{source.name} is empty")
+    if any(not -(2**31) <= a <= a + n < 2**31 for a, n in zip(low, source.shape)):
+        raise BadSource("--offset: the volume would go beyond 32-bit coordinates")
+    x, y, z = extended["BlockSize"]
+    block = (z, y, x)
+    labels = typename in LABELS
+    if labels and any(a % b for a, b in zip(low, block)):
+        raise BadSource(f"--offset: a {typename} takes whole blocks, so the offset must be a multiple of {x},{y},{z}")
+    return Plan(low, source.shape, block, kind, source.sections, labels)
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items; while one is used, the next is made in a thread."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="source") as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
+
+
+def _xyz(zyx: Triple) -> str:
+    return "_".join(map(str, zyx[::-1]))

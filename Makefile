@@ -2,6 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+# Optional parts: readers of image files, Arrow and Parquet.
+EXTRAS_dvid_voxels := [load]
+EXTRAS_dvid_neuronjson := [arrow]
+FOLDERS := $(foreach p,$(PLUGINS:/=),-e './$(p)$(EXTRAS_$(notdir $(p)))')
 EXAMPLES := $(sort $(dir $(wildcard examples/*/pyproject.toml)))
 SOURCES := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml examples/*/pyproject.toml)
 
@@ -29,10 +33,10 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(SOURCES) | $(VENV)/bin/python
-	$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e . $(addprefix -e ./,$(PLUGINS))
+	$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e . $(FOLDERS)
 	touch $@
 
 $(VENV)/installed-test: $(SOURCES) | $(VENV)/bin/python
 	$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]' \
-		$(addprefix -e ./,$(PLUGINS)) $(addprefix -e ./,$(EXAMPLES))
+		$(FOLDERS) $(addprefix -e ./,$(EXAMPLES))
 	touch $@ $(VENV)/installed

@@ -81,9 +81,7 @@ class ImageBlk(Instance):
     @classmethod
     async def admit(cls, server: Server, settings: AnySettings) -> AnySettings:
         wanted = cast("ImageSettings", settings)
-        if wanted.GridStore:
-            cls.grid_of(server, wanted)
-        return settings
+        return wanted.showing(cls.grid_of(server, wanted).scale) if wanted.GridStore else wanted
 
     @classmethod
     def grid_of(cls, server: Server, settings: ImageSettings) -> Grid:

@@ -23,11 +23,11 @@ def instance_of(view: View) -> ImageBlk:
 async def post_load(view: View, request: Request, offset: Vec3 = (0, 0, 0)) -> Reply:
     """Write a stack of sections: the body is a TIFF, each image a section, or one PNG or JPEG.
 
-    <offset> is where its first voxel goes, x_y_z; no alignment is needed.  Pixels must be of the instance's type, or fit
-    into it without loss; colors go into an rgba8blk.  All images of a TIFF have one size, at most 64 megapixels.  The
-    extents grow by the box.  The reply says what was written.  A large stack is written in several steps; when the
-    request breaks off, it can be sent again.  The command `dvid load` takes more kinds of files, of any size, and goes
-    on where it stopped.
+    <offset> is where its first voxel goes, x_y_z (0_0_0 without it); no alignment is needed.  Pixels must be of the
+    instance's type, or fit into it without loss; colors go into an rgba8blk.  All images of a TIFF have one size, at
+    most 64 megapixels.  The extents grow by the box.  The reply says what was written.  A large stack is written in
+    several steps; when the request breaks off, it can be sent again.  The command `dvid load` takes more kinds of
+    files, of any size, and goes on where it stopped.
 
         POST /api/node/3f8c/grayscale/load/0_0_1000
         {"MinPoint": [0, 0, 1000], "MaxPoint": [1023, 1023, 1019]}

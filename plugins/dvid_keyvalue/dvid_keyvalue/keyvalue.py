@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dvid_core import Instance
+from typing import TypeVar
+
+from dvid_core import Instance, View
 
 from .handlers import ROUTES
 from .keys import KEY
+from .pairs import StoredPairs
+
+P = TypeVar("P")
 
 
 class KeyValue(Instance):
@@ -20,3 +25,11 @@ class KeyValue(Instance):
     type_url = "dvid/plugins/dvid_keyvalue"
     keys = (KEY,)
     routes = ROUTES
+
+    def offer(self, protocol: type[P], view: View) -> P | None:
+        """Its pairs, to whoever asks for a protocol that they fit."""
+        offered = StoredPairs(view)
+        try:
+            return offered if isinstance(offered, protocol) else None
+        except TypeError:  # a protocol that cannot be checked at run time is none of ours
+            return None

@@ -36,6 +36,7 @@ from .keys import BODY
 from .mapping import Labels
 from .messages import LabelIndex, LabelIndices, parse, read_index, write_indices, write_list
 from .packing import unpack_blocks
+from .snapshot import pieces
 
 ASKED = 50_000
 """Indices that one request may ask for."""
@@ -284,7 +285,7 @@ async def get_index(view: View, label: Uint64, query: IndexQuery) -> Reply:
             "last_mod_user": touch.user, "last_mod_app": touch.app,
         })  # fmt: skip
     [message] = await view.run(write_indices, [(label, rows, body)])
-    return Reply(message, OCTETS)
+    return Reply(content_type=OCTETS, stream=pieces(message), length=len(message)) if message else Reply(b"", OCTETS)
 
 
 async def whole_indices(view: View, labels: Sequence[int]) -> list[tuple[int, Rows, Body | None]]:

@@ -31,6 +31,9 @@ from .volume import Array, LabelVolume
 SMALL = 4 << 20
 """Bytes of voxels of a reply that is not streamed."""
 
+PIECE = 1 << 20
+"""Bytes of a reply that are sent at once."""
+
 GOOGLE_BYTES = 512 << 20
 """Bytes of voxels of the largest box in Neuroglancer's format, which is made whole."""
 
@@ -93,15 +96,27 @@ async def _box_reply(volume: LabelVolume, box: Box, query: RawQuery) -> Reply:
     if query.compression == "lz4":
         if small:
             with throttled(view, query.throttle):
-                return Reply(await volume.made(labels.lz4_of, box), OCTETS)
+                return whole(await volume.made(labels.lz4_of, box))
         return Reply(stream=throttled_stream(view, query.throttle, volume.lz4_stream(box)))
     if query.compression == "gzip":
         return Reply(stream=throttled_stream(view, query.throttle, _gzipped(view, volume.stream(box))))
     if small:
         with throttled(view, query.throttle):
-            data = (await volume.read(box)).reshape(-1).view(np.uint8).data
-            return Reply(cast("bytes", data), OCTETS)
+            return whole((await volume.read(box)).reshape(-1).view(np.uint8).data)
     return Reply(stream=throttled_stream(view, query.throttle, volume.stream(box)), length=box.count * 8)
+
+
+def whole(data: bytes | memoryview, headers: dict[str, str] | None = None) -> Reply:
+    """A reply of octets at hand; a long one goes out in pieces."""
+    if len(data) <= PIECE:
+        return Reply(cast("bytes", data), OCTETS, headers=headers)
+    return Reply(content_type=OCTETS, stream=_pieces(data), length=len(data), headers=headers)
+
+
+async def _pieces(data: bytes | memoryview) -> AsyncIterator[bytes]:
+    view = memoryview(data)
+    for at in range(0, len(data), PIECE):
+        yield cast("bytes", view[at : at + PIECE])
 
 
 async def _gzipped(view: View, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -120,7 +135,7 @@ async def _google_reply(volume: LabelVolume, box: Box, query: RawQuery) -> Reply
     zipped = query.compression == "googlegzip"
     with throttled(volume.view, query.throttle):
         data: bytes = await volume.made(_google, box, zipped)
-    return Reply(data, OCTETS, headers={"Content-Encoding": "gzip"} if zipped else None)
+    return whole(data, {"Content-Encoding": "gzip"} if zipped else None)
 
 
 def _google(blocks: labels.Blocks, box: Box, zipped: bool) -> bytes:

@@ -30,7 +30,7 @@ def cells(size: Triple, seed: int = 0, first: int = 1, count: int = 12, zeros: f
     coarse[rng.random(coarse.shape) < zeros] = 0
     out = coarse.repeat(5, 0).repeat(5, 1).repeat(5, 2)[: size[0], : size[1], : size[2]]
     noise = rng.random(size) < 0.03
-    out[noise] = rng.integers(0, first + count, noise.sum())
+    out[noise] = rng.integers(first, first + count, noise.sum())
     return np.ascontiguousarray(out, np.uint64)
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dvid_core import StoreConfig
+from dvid_core import ConfigError, StoreConfig
 
 Spec = dict[str, Any]
 """A key-value store as TensorStore describes it; "path" ends with a slash."""
 
 _HTTP = re.compile(r"(https?://[^/?#]+)(/[^?#]*)?(\?[^#]*)?")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{1,221}", re.ASCII)
-
-
-class BadVolume(OSError):
-    """Raised when a server starts and a volume that it is to show cannot be; one sentence for the operator."""
 
 
 class PrecomputedConfig(StoreConfig, frozen=True, kw_only=True):
@@ -37,7 +33,7 @@ class PrecomputedConfig(StoreConfig, frozen=True, kw_only=True):
 
     @property
     def place(self) -> Spec:
-        """Where the volume is, for TensorStore.  Raises `BadVolume`."""
+        """Where the volume is, for TensorStore.  Raises `ConfigError`."""
         ref = self.ref.removeprefix("precomputed://")
         scheme, mark, rest = ref.partition("://")
         if not mark:
@@ -74,8 +70,8 @@ class PrecomputedConfig(StoreConfig, frozen=True, kw_only=True):
             spec |= {"aws_credentials": {"type": "anonymous"}}
         return spec
 
-    def _wrong(self, why: str) -> BadVolume:
-        return BadVolume(f"[store.{self.alias}] ref: {self.ref[:200]!r}: {why}")
+    def _wrong(self, why: str) -> ConfigError:
+        return ConfigError(f"[store.{self.alias}] ref: {self.ref[:200]!r}: {why}")
 
 
 def below(place: Spec, folder: str) -> Spec:

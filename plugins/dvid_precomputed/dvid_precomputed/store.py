@@ -6,18 +6,18 @@ import asyncio
 import importlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
-from dvid_core import BadRequest, Batch, Page, Receipt, Store, StoreConfig, Unavailable
+from dvid_core import BadRequest, Batch, ConfigError, Page, Receipt, Store, StoreConfig, Unavailable, Want
 from dvid_voxels.geometry import Triple
 from dvid_voxels.grids import GridScale
 from dvid_voxels.volume import Stored
 
 from .chunks import Chunks
 from .instances import make_instances
-from .settings import BadVolume, PrecomputedConfig, below
+from .settings import PrecomputedConfig, below
 from .volume_info import INFO_BYTES, VolumeInfo, read_info
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ class PrecomputedStore(Store):
                 files = await ts.KvStore.open(place, context=context)
                 found = await files.read("info")
                 if found.state != "value":
-                    raise BadVolume("there is no file `info` in this place")
+                    raise ValueError("there is no file `info` in this place")
                 if len(found.value) > INFO_BYTES:
                     raise ValueError(f"its info has {len(found.value)} bytes")
                 info = read_info(found.value)
                 levels = [await Level.open(config, info, n, ts, files, context) for n in range(len(info.scales))]
         except (ValueError, OSError, ImportError, TimeoutError) as err:
             why = str(err) or f"no answer within {config.timeout:g} seconds"
-            raise BadVolume(f"[store.{config.alias}] the volume at {config.ref} cannot be shown: {why}") from err
+            raise ConfigError(f"[store.{config.alias}] the volume at {config.ref} cannot be shown: {why}") from err
         return cls(config, info, levels)
 
     async def blocks(self, level: int, wanted: Sequence[Triple]) -> list[Stored]:
@@ -92,7 +92,7 @@ class PrecomputedStore(Store):
         start: bytes,
         stop: bytes,
         *,
-        want: Literal["values", "heads", "keys"] = "values",
+        want: Want = "values",
         reverse: bool = False,
         limit: int | None = None,
     ) -> AsyncIterator[Page]:

@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from dvid_precomputed.settings import BadVolume
+
+from dvid_core import ConfigError
 
 from .conftest import Served
 from .test_reads import SHARDS
@@ -100,7 +101,7 @@ async def test_a_place_that_hangs_is_503_and_holds_up_nobody(serve: Served, buck
 
 async def test_a_server_does_not_wait_for_ever_for_a_volume(serve: Served, bucket: Bucket) -> None:
     bucket.hold = asyncio.Event()
-    with pytest.raises(BadVolume, match=r"within 0\.5 seconds"):
+    with pytest.raises(ConfigError, match=r"within 0\.5 seconds"):
         async with serve(ng={"ref": bucket.url, "timeout": 0.5}):
             pass
 

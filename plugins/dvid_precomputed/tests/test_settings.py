@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from dvid_precomputed.settings import BadVolume, PrecomputedConfig
+from dvid_precomputed.settings import PrecomputedConfig
 from msgspec.structs import replace
 
-from dvid_core import BadRequest, Batch
+from dvid_core import BadRequest, Batch, ConfigError
 from dvid_core.testing.fixtures import RunningServer
 
 from .conftest import Served
@@ -45,7 +45,7 @@ def test_a_bucket_can_be_elsewhere_and_open_to_all() -> None:
 
 @pytest.mark.parametrize("ref", ["file://data/v", "ftp://h/v", "http://", "gs://", "s3:///a", "gs://b c/d", ""])
 def test_a_ref_that_names_no_place_is_refused(ref: str) -> None:
-    with pytest.raises(BadVolume, match=r"\[store\.ng\] ref"):
+    with pytest.raises(ConfigError, match=r"\[store\.ng\] ref"):
         PrecomputedConfig(alias="ng", ref=ref).place  # noqa: B018
 
 
@@ -74,7 +74,7 @@ async def test_a_server_does_not_start_over_what_is_no_volume(
     place.mkdir()
     if info is not None:
         (place / "info").write_bytes(info if isinstance(info, bytes) else json.dumps(info).encode())
-    with pytest.raises(BadVolume, match=word) as raised:
+    with pytest.raises(ConfigError, match=word) as raised:
         async with serve(ng={"ref": f"file://{place}"}):
             pass
     assert "[store.ng]" in str(raised.value)

@@ -34,9 +34,7 @@ class ChunkedArray(Source):
         """`place` is an absolute path or a URL; `dataset` names an array below it, or is empty.  Raises `BadSource`."""
         ts = library("tensorstore", "reading Zarr and N5")
         url = place if "://" in place else f"file://{place}"
-        self._url = "/".join(
-            part.strip("/") if n else part.rstrip("/") for n, part in enumerate((url, dataset)) if part
-        )
+        self._url = f"{url.rstrip('/')}/{dataset.strip('/')}".rstrip("/")
         self.name = self._url.removeprefix("file://")
         try:
             driver, self._metadata = self._look(ts)

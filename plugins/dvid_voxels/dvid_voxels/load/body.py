@@ -21,13 +21,12 @@ PICTURE = 128 << 20
 """Bytes of a file with one picture."""
 
 HEAD = 4
+"""Bytes that tell the form of a file."""
+
 MARKS = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
+    "PNG": (b"\x89PNG",),
+    "JPEG": (b"\xff\xd8\xff",),
+    "TIFF": (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
 }
 
 
@@ -80,9 +79,7 @@ class FileBody:
         check_kind(self._sheets.kind, self._kind)
         height, width = self._sheets.size
         if height * width * max(self._item.itemsize, 4) > 4 * PICTURE_BYTES:
-            raise BadRequest(
-                f"the body has sections of {width} x {height} pixels, too large for a request: use `dvid load`"
-            )
+            raise BadRequest(f"sections of {width} x {height} pixels are too large for a request; use `dvid load`")
         self.size = (self._sheets.count, height, width)
         check_bytes(self._sheets.count * height * width, self._item.itemsize)
 
@@ -122,4 +119,4 @@ class FileBody:
 
 
 def _form(head: bytes) -> str:
-    return next((form for mark, form in MARKS.items() if head.startswith(mark)), "")
+    return next((form for form, marks in MARKS.items() if head.startswith(marks)), "")

@@ -1,18 +1,20 @@
-"""The command `dvid load`."""
+"""The command `dvid load`.
+
+What it needs is imported when it runs: the command line asks every command for its help.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..geometry import Triple
-from .finding import open_source
-from .remote import Gone, Refusal, Remote
-from .source import BadSource, Source
-from .transfer import Transfer
+if TYPE_CHECKING:
+    from ..geometry import Triple
+    from .source import Source
+    from .transfer import Transfer
 
 _OFFSET = re.compile(r"(-?[0-9]{1,10})[,_](-?[0-9]{1,10})[,_](-?[0-9]{1,10})", re.ASCII)
 
@@ -37,18 +39,12 @@ def parse_offset(context: click.Context, option: click.Parameter, text: str) -> 
 @click.argument("uuid")
 @click.argument("name")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option(
-    "--offset", metavar="X,Y,Z", default="0,0,0", callback=parse_offset, help="Where the first voxel goes (0,0,0)."
-)
+@click.option("--offset", metavar="X,Y,Z", default="0,0,0", callback=parse_offset, help="Of the first voxel (0,0,0).")
 @click.option("--dataset", metavar="PATH", default="", help="The array in an HDF5 file, a Zarr or an N5 group.")
-@click.option(
-    "--axes", metavar="LETTERS", default="", help="Names of an array's axes, the slowest first, such as zyx or czyx."
-)
+@click.option("--axes", metavar="LETTERS", default="", help="Names of an array's axes, such as zyx, czyx or xyz.")
 @click.option("--as-given", is_flag=True, help="Take files in the order given instead of sorted by their names.")
 @click.option("--anew", is_flag=True, help="Load all of it, whatever was loaded before.")
-@click.option(
-    "--rpc", metavar="HOST:PORT", default="localhost:8000", help="HTTP address of the server (localhost:8000)."
-)
+@click.option("--rpc", metavar="HOST:PORT", default="localhost:8000", help="Address of the server (localhost:8000).")
 def load(
     uuid: str,
     name: str,
@@ -82,6 +78,11 @@ def load(
     """
     from PIL import Image
 
+    from .finding import open_source
+    from .remote import Remote
+    from .source import BadSource
+    from .transfer import Transfer
+
     # Sections of electron microscopes are larger than what Pillow takes for an attack; the files are the user's own.
     Image.MAX_IMAGE_PIXELS = None
     try:
@@ -97,6 +98,8 @@ def load(
 
 
 def _load(transfer: Transfer, source: Source, anew: bool) -> None:
+    from .remote import Gone, Refusal
+
     z, y, x = source.shape
     what = f"{x} x {y} x {z} voxels of {source.kind}"
     transfer.resume()

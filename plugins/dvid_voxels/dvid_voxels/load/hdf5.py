@@ -50,9 +50,7 @@ class DataSet(Source):
             return self._file[volumes[0]]
         found = self._file.get(dataset) if dataset else None
         if not isinstance(found, h5py.Dataset):
-            missing = (
-                f"has no data set {dataset!r}" if dataset else "has several volumes" if volumes else "has no volume"
-            )
+            missing = f"has no data set {dataset!r}" if dataset else f"has {len(volumes) or 'no'} volumes"
             there = f"; name one with --dataset: {', '.join(volumes[:20])}" if volumes else ""
             raise BadSource(f"{path} {missing}{there}")
         return found

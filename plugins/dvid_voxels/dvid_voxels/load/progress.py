@@ -1,7 +1,7 @@
 """What is known of a load on the server: how many of its slabs are there, under a key of the instance.
 
-The record is of the version that was loaded into, and seen from its descendants, as the voxels are.  It is written after
-its slab, and durably, so that a slab that is counted is there after a power failure too.
+The record is of the version that was loaded into, and seen from its descendants, as the voxels are.  It is written
+after its slab, and durably, so that a slab that is counted is there after a power failure too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from dvid_core import BadRequest, KeyClass, Mutation, NotFound, View
 
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 Coordinate = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 Point = tuple[Coordinate, Coordinate, Coordinate]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -50,10 +51,9 @@ class Remote:
         connection = None
         try:
             connection = HTTPConnection(self._rpc, timeout=SECONDS)
-            try:
+            # A server that refuses may answer, and close, before it has read all.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, f"{self._base}/{path}?{query}", body, headers)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # a server that refuses may answer before it has read all
             reply = connection.getresponse()
             data = reply.read()
         except (OSError, HTTPException, ValueError) as err:

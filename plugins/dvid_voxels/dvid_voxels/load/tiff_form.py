@@ -5,9 +5,10 @@ TIFF 6.0 and BigTIFF: https://www.loc.gov/preservation/digital/formats/fdd/fdd00
 
 from __future__ import annotations
 
+import math
 import os
 import struct
-from typing import IO
+from typing import IO, NamedTuple
 
 from .source import BadSource
 
@@ -34,28 +35,35 @@ def check_tiff(file: IO[bytes]) -> None:
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 16:
         raise BadSource("the body is no TIFF: it ends within its head")
-    big = struct.unpack(f"{order}H", head[2:4])[0] == 43
-    # Bytes of the count of tags and of an offset, and the form of a tag: code, type, count, value or its place.
-    count_form, place_form, tag_form = ("Q", "Q", "HHQQ") if big else ("H", "I", "HHII")
-    (at,) = struct.unpack_from(order + place_form, head, 8 if big else 4)
+    form = _BIG if struct.unpack(f"{order}H", head[2:4])[0] == 43 else _CLASSIC
+    (at,) = struct.unpack_from(order + form.place, head, 8 if form is _BIG else 4)
     seen: set[int] = set()
-    while at:
+    while 0 < at < size:
         if at in seen or len(seen) >= IMAGES:
             raise BadSource(f"the TIFF has more than {IMAGES} images, or its directories go round in a circle")
         seen.add(at)
-        at = _check_directory(file, at, size, order, count_form, place_form, tag_form)
+        at = _check_directory(file.fileno(), at, order, form)
 
 
-def _check_directory(
-    file: IO[bytes], at: int, size: int, order: str, count_form: str, place_form: str, tag_form: str
-) -> int:
+class _Form(NamedTuple):
+    """A directory for `struct`: the count of its tags, a place, a tag (code, type, count, value or place)."""
+
+    counter: str
+    place: str
+    tag: str
+
+
+_CLASSIC, _BIG = _Form("H", "I", "HHII"), _Form("Q", "Q", "HHQQ")
+
+
+def _check_directory(file: int, at: int, order: str, form: _Form) -> int:
     """Check one directory; the place of the next, 0 behind the last."""
-    counter, tag, place = (struct.Struct(order + form) for form in (count_form, tag_form, place_form))
+    counter, place, tag = (struct.Struct(order + part) for part in form)
     try:
-        (count,) = counter.unpack(os.pread(file.fileno(), counter.size, at))
+        (count,) = counter.unpack(os.pread(file, counter.size, at))
         if count > TAGS:
             raise BadSource(f"an image of the TIFF has {count} tags; at most {TAGS} are taken")
-        data = os.pread(file.fileno(), count * tag.size + place.size, at + counter.size)
+        data = os.pread(file, count * tag.size + place.size, at + counter.size)
         tags = [tag.unpack_from(data, n * tag.size) for n in range(count)]
         (following,) = place.unpack_from(data, count * tag.size)
     except (struct.error, OverflowError, OSError):
@@ -63,14 +71,12 @@ def _check_directory(
     nbytes = sum(_WIDTHS.get(kind, 8) * n for _, kind, n, _ in tags)
     if nbytes > TAG_BYTES:
         raise BadSource(f"the tags of an image of the TIFF have {nbytes} bytes; at most {TAG_BYTES} are taken")
-    sides = {
-        code: _number(order, kind, value, place) for code, kind, _, value in tags if code in (TILE_WIDTH, TILE_LENGTH)
-    }
-    if sides.get(TILE_WIDTH, 1) * sides.get(TILE_LENGTH, 1) > TILE:
+    # A short number stands in the first bytes of what was read as a place.
+    sides = [
+        struct.unpack_from(order + {1: "B", 3: "H", 4: "I"}.get(kind, form.place), place.pack(value))[0]
+        for code, kind, _, value in tags
+        if code in (TILE_WIDTH, TILE_LENGTH)
+    ]
+    if math.prod(sides) > TILE:
         raise BadSource(f"the TIFF has tiles of more than {TILE} pixels")
-    return int(following) if following < size else 0
-
-
-def _number(order: str, kind: int, value: int, place: struct.Struct) -> int:
-    """A number that was read as wide as a place, but may be shorter."""
-    return int(struct.unpack_from(order + {1: "B", 3: "H", 4: "I"}.get(kind, place.format[-1:]), place.pack(value))[0])
+    return int(following)

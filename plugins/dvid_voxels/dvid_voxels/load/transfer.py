@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any, TypeVar
@@ -67,9 +67,9 @@ class Transfer:
         try:
             for slab in rest:
                 self._send(slab, pieces, sent)
-                self.done += 1
                 if self.is_kept:
-                    self._remote.note(self.id, self.progress)
+                    self._remote.note(self.id, self._progress(self.done + 1))
+                self.done += 1
         finally:
             pieces.close()
 
@@ -81,21 +81,19 @@ class Transfer:
             while left:
                 piece = next(pieces)
                 left -= piece.nbytes
-                yield memoryview(piece).cast("B")
+                yield piece.data.cast("B")
                 sent(piece.nbytes)
 
         unaligned = "" if slab.is_aligned(self.plan.block) else "true"
         self._remote.put(_xyz(slab.size), _xyz(slab.low), body(), left, unaligned=unaligned)
 
-    @property
-    def progress(self) -> Progress:
-        """How far it is."""
+    def _progress(self, done: int) -> Progress:
         box = self.plan.box
         return Progress(
             source=self._source.name[-4096:],
             offset=box.low[::-1],
             size=box.size[::-1],
-            done=self.done,
+            done=done,
             of=len(self.slabs),
             user=os.environ.get("USER", "")[:256],
         )
@@ -126,7 +124,7 @@ def plan_of(info: dict[str, Any], source: Source, low: Triple) -> Plan:
     return Plan(low, source.shape, block, kind, source.sections, labels)
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """The items; while one is used, the next is made in a thread."""
     end = object()
     with ThreadPoolExecutor(1, thread_name_prefix="source") as pool:

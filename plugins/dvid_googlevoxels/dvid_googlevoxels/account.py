@@ -1,8 +1,10 @@
 """`Account`: where the BrainMaps service is, and by what right it is asked. Only the server's operator sets it.
 
-DVID_BRAINMAPS_CREDENTIALS   file with the key of a Google service account
-DVID_BRAINMAPS_TOKEN         or a bearer token
-DVID_BRAINMAPS_URL           another service than Google's
+In the section [plugin.googlevoxels] of the configuration, or for a server without one in the environment:
+
+credentials   DVID_BRAINMAPS_CREDENTIALS   file with the key of a Google service account
+token         DVID_BRAINMAPS_TOKEN         or a bearer token
+url           DVID_BRAINMAPS_URL           another service than Google's
 """
 
 from __future__ import annotations
@@ -35,14 +37,14 @@ class Account(msgspec.Struct, frozen=True):
         return key in ("", self.credentials, os.path.basename(self.credentials))
 
 
-def configured(environ: Mapping[str, str] | None = None) -> Account:
-    """The account of this server.  Raises `BadRequest` when there is none."""
-    given = os.environ if environ is None else environ
-    values = {name: given.get(f"DVID_BRAINMAPS_{name.upper()}", "") for name in ("url", "credentials", "token")}
+def configured(section: Mapping[str, Any]) -> Account:
+    """The account of this server, given its configuration's section.  Raises `BadRequest` when there is none."""
+    names = ("url", "credentials", "token")
+    values = {n: str(section.get(n) or os.environ.get(f"DVID_BRAINMAPS_{n.upper()}", "")) for n in names}
     if not any(values.values()):
         raise BadRequest(
-            "googlevoxels is not configured on this server: its operator sets DVID_BRAINMAPS_CREDENTIALS to the key "
-            "file of a service account"
+            "googlevoxels is not configured on this server: its operator names the key file of a service account as "
+            "credentials in [plugin.googlevoxels]"
         )
     return Account((values["url"] or URL).rstrip("/"), values["credentials"], values["token"])
 

@@ -6,7 +6,7 @@ import functools
 from typing import Any, cast
 
 import msgspec
-from dvid_core import BadRequest, Info, Instance, View
+from dvid_core import BadRequest, Info, Instance, Unavailable, View
 from dvid_core import Settings as AnySettings
 from dvid_voxels.extents import number
 from dvid_voxels.settings import with_lists
@@ -44,9 +44,10 @@ class GoogleVoxels(Instance):
     async def admit(cls, server: Any, settings: AnySettings) -> AnySettings:
         """The settings with the scales of the volume; `BadRequest` when the service does not tell them."""
         wanted = cast("GoogleSettings", settings)
-        if not configured().knows(wanted.JWTFile):
+        account = configured(server.config.plugins.get("googlevoxels", {}))
+        if not account.knows(wanted.JWTFile):
             raise BadRequest("jwtfile: the server uses the key file that its operator configured; leave it out")
-        service = BrainMaps(configured(), wanted.VolumeID, server.kernels.run)
+        service = BrainMaps(account, wanted.VolumeID, server.kernels.run)
         try:
             found = await service.geometries()
         except Unavailable as err:
@@ -56,7 +57,8 @@ class GoogleVoxels(Instance):
         return msgspec.structs.replace(wanted, Scales=list(found))
 
     async def open(self) -> None:
-        self.service = BrainMaps(configured(), self.settings.VolumeID, self.server.kernels.run)
+        account = configured(self.server.config.plugins.get("googlevoxels", {}))
+        self.service = BrainMaps(account, self.settings.VolumeID, self.server.kernels.run)
 
     async def close(self) -> None:
         await self.service.aclose()

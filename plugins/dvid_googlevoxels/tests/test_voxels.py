@@ -165,9 +165,7 @@ async def test_a_service_that_is_gone_is_told(
     remote: Remote, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVID_BRAINMAPS_URL", "http://127.0.0.1:9/v1")
-    uuid = remote.uuid
-    await remote.server.instance(uuid, "gone", "googlevoxels", volumeid=VOLUME)
-    for _ in range(2):
-        answer = await remote.server.ask("GET", f"/api/node/{uuid}/gone/info")
-        assert answer.status == 503
-        assert "BrainMaps" in answer.text
+    body = {"typename": "googlevoxels", "dataname": "gone", "volumeid": VOLUME}
+    answer = await remote.server.ask("POST", f"/api/repo/{remote.uuid}/instance", json=body)
+    assert answer.status == 400
+    assert "BrainMaps" in answer.text

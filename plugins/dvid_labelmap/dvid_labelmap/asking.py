@@ -106,4 +106,4 @@ async def read_labels(view: View, request: Request, digest: str = "") -> Labels:
     data = await read_list(request, digest)
     if len(data) <= 1 << 16:
         return parse_labels(data)
-    return cast("Any", await view.run(parse_labels, data))
+    return await view.run(parse_labels, data)

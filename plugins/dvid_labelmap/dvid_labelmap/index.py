@@ -151,7 +151,7 @@ def _set_small(change: Change, stored: Sequence[bytes | None]) -> tuple[list[byt
         old, starts, sizes, change.bounds, rows.blocks, rows.supervoxels, rows.voxels.astype(np.uint32, copy=False),
         SMALL, room, room.view(np.uint32), places, lengths, state,
     )  # fmt: skip
-    data = memoryview(room).cast("B")
+    data = room.view(np.uint8).data
     values = [bytes(data[8 * p : 8 * p + n]) for p, n in zip(places.tolist(), lengths.tolist())]
     return values, state.tolist()
 

@@ -25,7 +25,7 @@ from .compiled import warm
 from .handlers import ROUTES
 from .index import read_bodies
 from .keys import BLOCK, CLASSES, DIRTY, EXTENTS, POSTED, SNAPSHOT
-from .mapping import Labels, Seen, join_all
+from .mapping import Labels, Layer, Seen, join_all
 from .pyramid import Pyramid, compute, read_pyramid
 from .settings import LabelSettings, check_strings, checked
 from .state import State, unpack_pairs
@@ -177,9 +177,9 @@ class LabelMap(Instance):
         state = self.state
         layers = state.mapping.layers
         empty = np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.uint32)
-        head_only = state.head(snapshot.Layer(*empty))
+        head_only = state.head(Layer(*empty))
         state.fresh = 0
-        layer = await self.server.kernels.run(join_all, layers) if layers else snapshot.Layer(*empty)
+        layer = await self.server.kernels.run(join_all, layers) if layers else Layer(*empty)
         head = msgspec.structs.replace(head_only, entries=len(layer.supervoxels))
         data = await self.server.kernels.run(snapshot.pack_snapshot, head, layer)
         view = View(self, self.repo.dag.root)

@@ -14,7 +14,7 @@ from dvid_voxels.label_events import SupervoxelsMapped, pack_labels
 from .asking import Yes, instance_of, read_labels
 from .body import has_supervoxel
 from .keys import BODY, POSTED
-from .mapping import Labels, Seen
+from .mapping import Labels, Seen, ordered
 from .messages import read_mappings
 from .snapshot import pieces
 from .state import pack_pairs
@@ -134,6 +134,7 @@ async def map_supervoxels(view: View, supervoxels: Labels, bodies: Labels) -> No
 
         await view.edit("mappings", change, with_id=True)
         return
+    supervoxels, bodies = await view.run(ordered, supervoxels, bodies)
     staged = await view.stage(pieces(await view.run(pack_pairs, supervoxels, bodies)))
     drawn: list[int] = []
 

@@ -53,7 +53,7 @@ def frames(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, form: F
     return b"".join(out)
 
 
-def _blocks(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None) -> list[bytes]:
+def _blocks(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None) -> list[bytes | memoryview]:
     """gzip members of label blocks: as they are stored where nothing in them is mapped."""
     if seen is None or seen.empty:
         return [_gzip(stored) for _, stored in found]
@@ -70,11 +70,11 @@ def _blocks(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None) -> lis
     return out
 
 
-def _gzip(stored: bytes) -> bytes:
+def _gzip(stored: bytes | memoryview) -> bytes | memoryview:
     return stored if is_gzip(stored) else labels.gzipped(stored)
 
 
-def _table(stored: bytes, unpack: Unpacker) -> np.ndarray:
+def _table(stored: bytes | memoryview, unpack: Unpacker) -> np.ndarray:
     """The table of a stored block, of which no more is inflated than is needed."""
     if not is_gzip(stored):
         return labels.table(stored)

@@ -43,7 +43,7 @@ class State:
         self.fresh = 0
         """Records since the last snapshot."""
         self.incoming: dict[int, tuple[Labels, Labels]] = {}
-        """Posted mappings whose records come now, by mutation id."""
+        """Posted mappings whose records come now, by mutation id; `mapping.ordered`."""
 
     def apply(self, version: int, number: int, payload: Any) -> None:
         """Take on a record."""
@@ -64,7 +64,7 @@ class State:
         if "splits" in payload:
             self.splits.setdefault(version, []).extend(payload["splits"])
         if "posted" in payload:
-            self.mapping.add(version, *self.incoming.pop(payload["posted"]))
+            self.mapping.add(version, *self.incoming.pop(payload["posted"]), sort=False)
 
     # -- counters
 

@@ -46,7 +46,7 @@ PLAIN = 128
 """Bytes of a block that is stored as it is."""
 
 
-def is_gzip(stored: bytes) -> bool:
+def is_gzip(stored: bytes | memoryview) -> bool:
     """Whether a stored form is a gzip member; values come as bytes or as views."""
     return stored[:2] == GZIP
 
@@ -64,11 +64,12 @@ class Unpacker:
         self._nbytes = 0
         self._lock = threading.Lock()
 
-    def __call__(self, stored: bytes) -> bytes:
+    def __call__(self, stored: bytes | memoryview) -> bytes:
         """The label block of a stored form.  Raises `ValueError`."""
         if not is_gzip(stored):
-            return stored
-        block = self._kept.get(stored)
+            return bytes(stored)
+        # A view is equal to the bytes that it shows, and has their hash.
+        block = self._kept.get(cast("bytes", stored))
         if block is None:
             block = labels.gunzip(stored, self._limit)
             self._keep(bytes(stored), block)

@@ -11,7 +11,17 @@ from dvid_labelmap.mapping import Mapping
 
 from dvid_core.testing.fixtures import RunningServer
 
-from .segmentation import SIDE, Segmentation, cells, counts_of, field, label_index, mapping_ops, new_segmentation
+from .segmentation import (
+    SIDE,
+    Segmentation,
+    cells,
+    counts_of,
+    field,
+    halved,
+    label_index,
+    mapping_ops,
+    new_segmentation,
+)
 
 
 async def test_voxels_of_mapped_supervoxels_count_for_their_body(seg: Segmentation) -> None:
@@ -139,8 +149,6 @@ async def test_neighbouring_blocks_written_at_once_are_all_right(seg: Segmentati
         jobs.append(seg.post_blocks((at[0], at[1], at[2]), block, "?downres=true"))
     await asyncio.gather(*jobs)
     await seg.check_indices((0, 0, 0), voxels)
-    from .segmentation import halved
-
     assert (await seg.get((0, 0, 0), (32, 32, 32), "?scale=1") == halved(voxels)).all()
     assert (await seg.get((0, 0, 0), (16, 16, 16), "?scale=2") == halved(halved(voxels))).all()
 
@@ -172,7 +180,9 @@ async def test_ids_of_64_bits_stay_exact(server: RunningServer) -> None:
     await seg.refused("POST", "nextlabel/1")
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"{}", b"[1.5]", b"[-1]", b'["1"]', b"[18446744073709551616]", b"[" * 9999])
+@pytest.mark.parametrize(
+    "body", [b"", b"x", b"{}", b"[1.5]", b"[-1]", b'["1"]', b"[18446744073709551616]", b"[" * 9999]
+)
 async def test_what_is_no_list_of_labels_is_refused(seg: Segmentation, body: bytes) -> None:
     for endpoint in ("mapping", "sizes", "indices", "indices-compressed"):
         await seg.refused("GET", endpoint, body)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dvid_labelmap import pyramid
 
 from dvid_core.testing.fixtures import RunningServer
 
-from .segmentation import Segmentation, cells, halved
+from .segmentation import Segmentation, cells, halved, stream
 
 
 @pytest.mark.parametrize("engine", ["rocksdb"])
@@ -19,8 +20,6 @@ async def test_lower_scales_that_were_cut_short_are_computed_at_the_next_start(
     voxels = cells((64, 64, 64))
     await seg.post_blocks((0, 0, 0), cells((64, 64, 64), seed=8), "?downres=true")
     done = 0
-
-    from dvid_labelmap import pyramid
 
     real = pyramid._compute_some
 
@@ -33,7 +32,7 @@ async def test_lower_scales_that_were_cut_short_are_computed_at_the_next_start(
 
     with monkeypatch.context() as patch:
         patch.setattr(pyramid, "_compute_some", cut)
-        answer = await seg.ask("POST", "raw/0_1_2/64_64_64/0_0_0", voxels.tobytes())
+        answer = await seg.ask("POST", "blocks?downres=true", stream((0, 0, 0), voxels))
         assert answer.status == 500
         await seg.check_indices((0, 0, 0), voxels)
     await server.restart()
@@ -46,8 +45,6 @@ async def test_lower_scales_that_were_cut_short_are_computed_at_the_next_start(
 async def test_a_body_that_breaks_off_leaves_whole_groups_and_can_be_sent_again(
     server: RunningServer, seg: Segmentation
 ) -> None:
-    from .segmentation import stream
-
     voxels = cells((96, 96, 96))
     body = stream((0, 0, 0), voxels)
     await seg.refused("POST", "blocks?downres=true", body[: len(body) - 5])

@@ -1,11 +1,7 @@
-"""`@kernel(signature)`: a function compiled by numba when its module is imported, or loaded from numba's cache.
+"""`@kernel(...)`: a function compiled by numba when its module is imported, or loaded from the cache.
 
-Imports numba, so only modules of kernels import it, and those are loaded late (`loading`).
-
-A kernel releases the GIL and is compiled for its one signature.  Compiled code has that of the kernels it calls within
-it, while numba looks only at a kernel's own file to see whether a cached one is out of date; so the cache is kept in a
-folder whose name is a digest of all sources beside the kernel.  Where no such folder can be written, kernels are
-compiled at each start.
+Imports numba, so only modules of kernels import it, and those are loaded late (`loading`).  A kernel releases the GIL and
+is compiled for its one signature.
 """
 
 from __future__ import annotations
@@ -35,8 +31,7 @@ VOLUME = types.Array(types.uint64, 3, "A", readonly=True)
 """Voxels to read, with any strides."""
 
 inner: Callable[[F], F] = numba.njit(nogil=True, error_model="numpy", forceinline=True)
-"""Decorates a small function of kernels.  It becomes part of them: a call counts references to each array up and down,
-with atomic instructions, which made packing three times as slow."""
+"""Decorates a small function of kernels, which becomes part of them."""
 part: Callable[[F], F] = numba.njit(nogil=True, error_model="numpy")
 """Decorates a function that kernels call for much at a time, a sub-block at least."""
 
@@ -45,49 +40,93 @@ def kernel(returns: Any, *takes: Any) -> Callable[[F], F]:
     """Compile a function for arguments of these numba types."""
 
     def compiled(function: F) -> F:
-        signature = returns(*takes) if returns is not None else types.void(*takes)
-        folder = _folder(Path(function.__code__.co_filename).parent)
-        if folder is not None:
-            try:
-                with _cached_in(folder):
-                    found: F = numba.njit(signature, nogil=True, error_model="numpy", cache=True)(function)
-                    return found
-            except numba.core.errors.NumbaError:
-                raise
-            except Exception:
-                # A full disk, a cache that someone cut or took away: without it, then.
-                pass
-        plain: F = numba.njit(signature, nogil=True, error_model="numpy")(function)
-        return plain
+        signature = returns(*takes)
+        found: F
+        try:
+            with _cached():
+                found = numba.njit(signature, nogil=True, error_model="numpy", cache=True)(function)
+        except numba.core.errors.NumbaError:
+            raise
+        except Exception:
+            # Nowhere to write, a full disk, files that someone cut: without a cache, then.
+            found = numba.njit(signature, nogil=True, error_model="numpy")(function)
+        return found
 
     return compiled
 
 
-@contextmanager
-def _cached_in(folder: str) -> Iterator[None]:
-    before = config.CACHE_DIR
-    config.CACHE_DIR = folder
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
+class Folder:
+    """Where numba finds and keeps the kernels of a folder of sources; its methods are those that numba asks for.
+
+    Compiled code has that of all functions it calls within it, while numba's own way looks only at the file of the
+    kernel itself to see whether what is kept is out of date.  A folder that cannot be written is good too, when what is
+    there is up to date: an image that was filled when it was made.
+    """
+
+    def __init__(self, path: Path, stamp: str, line: int) -> None:
+        self.path, self.stamp, self.line = path, stamp, line
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], source: str) -> Folder | None:
+        """None where there is no such folder."""
+        sources = Path(source).resolve().parent
+        stamp = _stamp_of(sources)
+        path = _folder_of(sources, stamp)
+        return None if path is None else cls(path, stamp, function.__code__.co_firstlineno)
+
+    def get_cache_path(self) -> str:
+        return str(self.path)
+
+    def get_source_stamp(self) -> str:
+        return self.stamp
+
+    def get_disambiguator(self) -> str:
+        return str(self.line)
+
+    def ensure_cache_path(self) -> None:
+        """Called before something is kept."""
+        (self.path / _STAMP).write_text(self.stamp)
+
+
+_STAMP = "kernels.stamp"
+"""The file that says of which sources the kernels in its folder are."""
 
 
 @cache
-def _folder(sources: Path) -> str | None:
-    """Where the kernels of a folder of sources are cached: the first place that can be written."""
+def _stamp_of(sources: Path) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in (Path(__file__), *sorted(sources.glob("*.py"))):
         digest.update(source.read_bytes())
-    name = f"kernels-{digest.hexdigest()[:16]}"
-    given = config.CACHE_DIR
+    return digest.hexdigest()
+
+
+@cache
+def _folder_of(sources: Path, stamp: str) -> Path | None:
+    """The first place that can be written or is up to date."""
+    name = f"{sources.name}-{hashlib.sha256(str(sources).encode()).hexdigest()[:16]}"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    places = [Path(given)] if given else [sources / "__pycache__", Path(home) / "dvid"]
+    places = [sources / "__pycache__", Path(home, "dvid", name)]
+    if config.CACHE_DIR:
+        places = [Path(config.CACHE_DIR, name)]
     for place in places:
         try:
-            (place / name).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=place / name):
-                return str(place / name)
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                return place
         except OSError:
-            continue
+            try:
+                if (place / _STAMP).read_text() == stamp:
+                    return place
+            except (OSError, ValueError):
+                continue
     return None
+
+
+@contextmanager
+def _cached() -> Iterator[None]:
+    before = config.CACHE_LOCATOR_CLASSES
+    config.CACHE_LOCATOR_CLASSES = f"{__name__}.{Folder.__name__}"
+    try:
+        yield
+    finally:
+        config.CACHE_LOCATOR_CLASSES = before

@@ -40,8 +40,11 @@ class Pictures(Sheets):
     """The images in one file, read by Pillow."""
 
     def __init__(self, file: IO[bytes], name: str, formats: tuple[str, ...], most: int = 1 << 31) -> None:
-        """At most `most` images are taken.  Raises `BadSource` unless all are of one size and kind."""
-        self._name = name
+        """`file` is closed with this; at most `most` images of it are taken.
+
+        Raises `BadSource` unless all are of one size and kind.
+        """
+        self._name, self._file = name, file
         try:
             self._image = Image.open(file, formats=formats)
             self.size, self.kind = self._look()
@@ -49,8 +52,10 @@ class Pictures(Sheets):
             if getattr(self._image, "is_animated", False) and self._image.format == "TIFF":
                 self._measure(most)
         except BadSource:
+            file.close()
             raise
         except Exception as err:  # a broken file makes Pillow raise nearly anything
+            file.close()
             raise BadSource(f"{name} is no image that can be read: {err}") from err
 
     def _look(self) -> tuple[tuple[int, int], str]:
@@ -91,3 +96,4 @@ class Pictures(Sheets):
 
     def close(self) -> None:
         self._image.close()
+        self._file.close()

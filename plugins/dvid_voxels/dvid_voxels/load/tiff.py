@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,15 @@ class TiffSheets(Sheets):
         """Raises `BadSource`."""
         self._name = str(path)
         tifffile = library("tifffile", f"reading {path.name}")
-        try:
-            self._file = tifffile.TiffFile(path)
-            self._take(self._file.series[0])
-        except BadSource:
-            raise
-        except Exception as err:  # what tifffile raises is not limited to its own errors
-            raise BadSource(f"{path} is no TIFF that can be read: {err}") from err
+        with ExitStack() as held:
+            try:
+                self._file = held.enter_context(tifffile.TiffFile(path))
+                self._take(self._file.series[0])
+            except BadSource:
+                raise
+            except Exception as err:  # what tifffile raises is not limited to its own errors
+                raise BadSource(f"{path} is no TIFF that can be read: {err}") from err
+            held.pop_all()
 
     def _take(self, series: Any) -> None:
         axes, shape = series.axes, series.shape

@@ -46,7 +46,7 @@ def tiff(**options: Any) -> Writer:
 
     def write(folder: Path, voxels: Array) -> list[str]:
         folder.mkdir()
-        tifffile.imwrite(folder / "volume.tif", voxels, **options)
+        tifffile.imwrite(folder / "volume.tif", voxels, **{"photometric": "minisblack"} | options)
         return [str(folder / "volume.tif")]
 
     return write
@@ -55,8 +55,8 @@ def tiff(**options: Any) -> Writer:
 def two_tiffs(folder: Path, voxels: Array) -> list[str]:
     """A TIFF with three sections and one with the others."""
     folder.mkdir()
-    tifffile.imwrite(folder / "part1.tif", voxels[:3])
-    tifffile.imwrite(folder / "part2.tif", voxels[3:])
+    tifffile.imwrite(folder / "part1.tif", voxels[:3], photometric="minisblack")
+    tifffile.imwrite(folder / "part2.tif", voxels[3:], photometric="minisblack")
     return [str(folder / "*.tif")]
 
 

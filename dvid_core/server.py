@@ -143,6 +143,8 @@ class Server:
                     raise BadRequest(
                         f"sync: a {listener.typename} cannot follow {name!r}, an instance of type {source.typename}"
                     )
+                if listener.versioned and not source.versioned:
+                    raise BadRequest(f"sync: {name!r} has no versions, so what follows it must have none either")
                 sources.append(source)
             old = () if replace else listener.record.syncs
             syncs = tuple(dict.fromkeys([*old, *(s.id for s in sources)]))

@@ -6,6 +6,8 @@ names the key in every refusal.  Unknown keys are ignored, as the reference does
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 import types
 import typing
@@ -35,7 +37,7 @@ def read_settings(kind: type[S], raw: Mapping[str, Any]) -> S:
     for field in msgspec.structs.fields(kind):
         if field.encode_name.lower() in lower:
             name, value = lower[field.encode_name.lower()]
-            values[field.name] = _read(hints[field.name], value, name)
+            values[field.encode_name] = _read(hints[field.name], value, name)
         elif field.required:
             raise BadRequest(f"{field.encode_name}: this setting is required")
     try:
@@ -60,16 +62,16 @@ def _read(kind: Any, value: Any, name: str) -> Any:
     if kind is bool:
         return read_switch(value, name)
     if kind is int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if isinstance(value, str) and _INT.fullmatch(value):
-            return int(value)
+        number = int(value) if isinstance(value, str) and _INT.fullmatch(value) else value
+        if isinstance(number, int) and not isinstance(number, bool) and -(2**63) <= number < 2**64:
+            return number
         raise BadRequest(f"{name}: expected a whole number, got {_short(value)}")
     if kind is float:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-        if isinstance(value, str) and _FLOAT.fullmatch(value):
-            return float(value)
+        number = value if not isinstance(value, str) or _FLOAT.fullmatch(value) else None
+        if isinstance(number, int | float | str) and not isinstance(number, bool):
+            with contextlib.suppress(OverflowError):
+                if math.isfinite(found := float(number)):
+                    return found
         raise BadRequest(f"{name}: expected a number, got {_short(value)}")
     if kind is str and not isinstance(value, str):
         raise BadRequest(f"{name}: expected a string, got {_short(value)}")

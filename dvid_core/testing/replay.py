@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import io
 import json
 import re
 import time
@@ -169,8 +170,10 @@ async def _send(client: aiohttp.ClientSession, url: str, case: Case, request: Re
     data = request.read(case.folder)
     if request.json is not UNSET:
         data = fill(json.dumps(request.json), variables).encode()
+    # As a file, since aiohttp warns of bytes above 1 MiB.
+    body = io.BytesIO(data) if data is not None and len(data) > 1 << 20 else data
     async with client.request(
-        request.method, URL(url + path, encoded=True), data=data, headers=request.headers, allow_redirects=False,
+        request.method, URL(url + path, encoded=True), data=body, headers=request.headers, allow_redirects=False,
         skip_auto_headers=("Content-Type",), timeout=aiohttp.ClientTimeout(120),
     ) as reply:  # fmt: skip
         return Answer(reply.status, reply.headers, await reply.read())

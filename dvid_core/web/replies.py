@@ -19,6 +19,9 @@ PATIENCE = 600.0
 """Seconds that a client may take for one piece of a reply."""
 
 
+LARGE = 512 << 10
+"""Bytes of a reply that is at hand whole and yet sent in pieces, each when the client has taken the one before."""
+
 GATHER = 64 << 10
 """Bytes that are collected before a streamed reply begins."""
 
@@ -30,6 +33,11 @@ async def send(raw: web.BaseRequest, reply: Reply, extra: dict[str, str] | None)
         headers["Content-Type"] = reply.content_type
     if reply.headers:
         headers.update(reply.headers)
+    if reply.stream is None and len(reply.body) > LARGE and raw.method != "HEAD":
+        reply = Reply(
+            content_type=reply.content_type, status=reply.status, headers=reply.headers,
+            stream=_slices(reply.body), length=len(reply.body),
+        )  # fmt: skip
     if reply.stream is None:
         response = web.Response(body=reply.body, status=reply.status, headers=headers)
         if reply.status >= 400 and expects_continue(raw):
@@ -37,6 +45,12 @@ async def send(raw: web.BaseRequest, reply: Reply, extra: dict[str, str] | None)
             response.force_close()
         return response
     return await _stream(raw, reply, headers)
+
+
+async def _slices(body: bytes) -> AsyncIterator[Piece]:
+    view = memoryview(body)
+    for at in range(0, len(view), LARGE):
+        yield view[at : at + LARGE]
 
 
 async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str]) -> web.StreamResponse:

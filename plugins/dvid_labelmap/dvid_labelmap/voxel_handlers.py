@@ -69,7 +69,7 @@ async def get_raw(view: View, plane: PlaneName, size: Size, offset: Vec3, query:
     """Labels of a box, or the image of a slice.
 
     <plane> is 0_1_2 (vol) for a box, or xy, xz, yz (0_1, 0_2, 1_2) for a slice; <size> has a number for each of its
-    axes; <offset> is x_y_z and may be negative. Both are in voxels of the scale. Where nothing was written labels are 0.
+    axes; <offset> is x_y_z and may be negative. Both are in voxels of the scale. What was not written is 0.
 
     A box comes as uint64 LE, x fastest, then y, then z, in one of several compressions. A slice is an image: <format>
     png (default), jpg, jpg:<quality>, tif or bmp. Its pixels are 16-bit RGBA whose 8 bytes are the label's, the least

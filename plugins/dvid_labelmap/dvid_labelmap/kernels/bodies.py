@@ -38,7 +38,7 @@ def set_rows(old, starts, sizes, bounds, blocks, supervoxels, voxels, most, wide
             if head & np.uint64(0xFFFF):
                 state[b] = LEFT
                 continue
-            n = int(head >> np.uint64(32))
+            n = np.int64(head >> np.uint64(32))  # type: ignore[assignment]
             mutation = old[starts[b] + 2]
         # A first pass counts, a second writes: columns lie one behind another.
         count = 0

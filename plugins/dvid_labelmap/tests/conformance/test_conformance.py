@@ -26,7 +26,6 @@ def marked(case: Case) -> Any:
     return pytest.param(case, id=case.name, marks=marks)
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 @pytest.mark.parametrize("case", [marked(case) for case in CASES])
 async def test_a_recorded_case_is_answered_as_by_the_reference(case: Case, server: RunningServer) -> None:
     assert await replay(case, server.url, LABEL_DECODERS) == []

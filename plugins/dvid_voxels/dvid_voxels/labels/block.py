@@ -163,9 +163,12 @@ def labels_at(block: Buffer, points: NDArray[np.integer]) -> NDArray[np.uint64]:
 def replace(block: Buffer, names: Mapping[int, int]) -> bytes:
     """The block with all voxels of a label old as names[old], for all at once: swapping two works.
 
-    Only the table changes, and where two labels become one it is packed anew (`compact`), so that the result holds each
-    label once.  Labels that the block does not have are ignored.  Raises `BadBlock`.
+    Only the table changes, unless two labels become one or 0 is replaced: then the block is packed anew (`compact`), so
+    that the result has each label once.  Labels that the block does not have are ignored.  Raises `BadBlock`.
     """
+    if 0 in names:
+        # Voxels may be 0 without an entry that says so.
+        block = compact(block)
     old = table(block)
     if names.keys().isdisjoint(old.tolist()):
         return bytes(block)

@@ -69,6 +69,7 @@ class Blocks:
         entries = words[:, 3].astype(np.int64)
         right = (words[:, :3] == self.grid[::-1]).all(axis=1) & (lengths >= HEAD.size + 8)
         right &= (entries > 0) & (HEAD.size + 8 * entries <= lengths)
+        right &= (entries > 1) | (lengths == HEAD.size + 8)
         if not right.all():
             place = tuple(at[np.argmin(right)].tolist())
             raise BadBlock(f"the block (z, y, x) {place}: no label block of (z, y, x) {size} with its table")

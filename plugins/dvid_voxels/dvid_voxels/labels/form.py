@@ -106,4 +106,6 @@ def _head(block: Buffer) -> tuple[int, int, int, int]:
         raise BadBlock("the label table is empty")
     if HEAD.size + 8 * entries > length:
         raise BadBlock(f"a label table of {entries} entries is longer than the block's {length} bytes")
+    if entries == 1 and length != HEAD.size + 8:
+        raise BadBlock(f"a label block of one label has {HEAD.size + 8} bytes, its length is {length}")
     return gx, gy, gz, entries

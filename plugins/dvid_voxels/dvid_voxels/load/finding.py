@@ -28,7 +28,7 @@ def open_source(words: Sequence[str], dataset: str = "", axes: str = "", *, as_g
     paths = [path for word in words for path in _expanded(word)]
     if len(paths) == 1:
         path = paths[0]
-        if path.is_dir() and (dataset or is_array(path)):
+        if path.is_dir() and (dataset or axes or is_array(path)):
             return ChunkedArray(str(path.absolute()), dataset, axes)
         if path.is_dir():
             paths = [p for p in path.iterdir() if p.suffix.lower() in (*PICTURES, *TIFF) and p.is_file()]

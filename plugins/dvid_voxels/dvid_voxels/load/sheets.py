@@ -15,8 +15,8 @@ KINDS = {"1": "uint8", "L": "uint8", "F": "float32", "I": "int32"}
 
 COLORS = {"RGB", "RGBA", "LA", "P", "PA", "CMYK", "YCbCr"}
 
-SAMPLE_FORMAT = 339
-UNSIGNED = 1
+SAMPLE_FORMAT, SIGNED = 339, 2
+"""A tag of TIFF, and one of its values."""
 
 
 class Sheets(ABC):
@@ -64,8 +64,10 @@ class Pictures(Sheets):
         width, height = image.size
         mode = image.mode
         kind = KINDS.get(mode, "uint16" if mode.startswith("I;16") else RGBA if mode in COLORS else "")
-        if mode == "I" and image.format == "TIFF" and image.tag_v2.get(SAMPLE_FORMAT, UNSIGNED) == UNSIGNED:
-            kind = "uint32"
+        if image.format == "TIFF" and kind.endswith(("int8", "int16", "int32")):
+            # Pillow has one mode for numbers with and without a sign.
+            is_signed = SIGNED in np.atleast_1d(image.tag_v2.get(SAMPLE_FORMAT, 0))
+            kind = f"{'' if is_signed else 'u'}{kind.removeprefix('u')}"
         if not kind:
             raise BadSource(f"{self._name} has pixels of a kind ({mode}) that cannot be loaded")
         return (height, width), kind

@@ -24,12 +24,22 @@ class TiffSheets(Sheets):
         with ExitStack() as held:
             try:
                 self._file = held.enter_context(tifffile.TiffFile(path))
+                self._check_end()
                 self._take(self._file.series[0])
             except BadSource:
                 raise
             except Exception as err:  # what tifffile raises is not limited to its own errors
                 raise BadSource(f"{path} is no TIFF that can be read: {err}") from err
             held.pop_all()
+
+    def _check_end(self) -> None:
+        """Raise `BadSource` when a further image is announced that is not there: tifffile leaves it out."""
+        form, file = self._file.tiff, self._file.filehandle
+        if len(self._file.pages) and (place := self._file.pages.next_page_offset):
+            file.seek(place)
+            following = file.read(form.offsetsize)
+            if any(following):
+                raise BadSource(f"{self._name} breaks off behind its image {len(self._file.pages)}")
 
     def _take(self, series: Any) -> None:
         axes, shape = series.axes, series.shape

@@ -30,7 +30,6 @@ TILE_WIDTH, TILE_LENGTH = 322, 323
 
 def check_tiff(file: IO[bytes]) -> None:
     """Raise `BadSource` when a directory claims more than an image has, or directories go round in a circle."""
-    size = os.fstat(file.fileno()).st_size
     head = os.pread(file.fileno(), 16, 0)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 16:
@@ -38,7 +37,7 @@ def check_tiff(file: IO[bytes]) -> None:
     form = _BIG if struct.unpack(f"{order}H", head[2:4])[0] == 43 else _CLASSIC
     (at,) = struct.unpack_from(order + form.place, head, 8 if form is _BIG else 4)
     seen: set[int] = set()
-    while 0 < at < size:
+    while at:
         if at in seen or len(seen) >= IMAGES:
             raise BadSource(f"the TIFF has more than {IMAGES} images, or its directories go round in a circle")
         seen.add(at)

@@ -156,7 +156,7 @@ def test_broken_files_are_refused_by_name(opened: Opening, tmp_path: Path, suffi
 
 
 def test_a_file_that_breaks_off_is_refused_when_it_is_read(opened: Opening, tmp_path: Path) -> None:
-    for name in ("lzw tiff", "png", "imagej"):
+    for name in ("lzw tiff", "tiff", "png", "imagej", "bigtiff", "deflated tiff in tiles"):
         words = WRITERS[name](tmp_path / name, noise((4, 64, 64)))
         file = sorted((tmp_path / name).iterdir())[-1]
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -205,7 +205,7 @@ def test_a_tiff_with_times_and_channels_is_refused(opened: Opening, tmp_path: Pa
 
 
 def test_options_of_arrays_are_refused_with_images(opened: Opening, tmp_path: Path) -> None:
-    words = WRITERS["png"](tmp_path / "v", noise(SIZE))
+    words = WRITERS["tiff"](tmp_path / "v", noise(SIZE))
     assert "--dataset" in opened.refused(words, dataset="a")
 
 

@@ -99,16 +99,21 @@ def lay(data, starts, lengths, cells):  # type: ignore[no-untyped-def]
     """(code, block that is wrong, and LAID without the buffer)."""
     buffer = pointer(data)
     blocks = len(starts)
-    bits = np.zeros(blocks * cells, np.uint8)
-    at = np.empty(blocks * cells, np.int64)
-    pal = np.empty(blocks * cells, np.int64)
-    none = np.empty(0, np.uint64)
-    # Labels stand in the palette once per sub-block, with room for every value that the bits can have.
-    room = 0
+    bits = np.empty(0, np.uint8)
+    at = np.empty(0, np.int64)
+    pal = np.empty(0, np.int64)
+    palette = np.empty(0, np.uint64)
     for b in range(blocks):
         code, entries, _ = structure(buffer, starts[b], lengths[b], cells)
         if code:
-            return code, b, bits, at, pal, none
+            return code, b, bits, at, pal, palette
+    # Labels stand in the palette once per sub-block, with room for every value that the bits can have.
+    bits = np.zeros(blocks * cells, np.uint8)
+    at = np.empty(blocks * cells, np.int64)
+    pal = np.empty(blocks * cells, np.int64)
+    room = 0
+    for b in range(blocks):
+        entries = load32(buffer, starts[b] + 12)
         if entries == 1:
             room += 1
             continue
@@ -141,7 +146,7 @@ def lay(data, starts, lengths, cells):  # type: ignore[no-untyped-def]
             for k in range(n):
                 entry = load32(buffer, index + 4 * k)
                 if entry >= entries:
-                    return 4, b, bits, at, pal, none
+                    return 4, b, bits, at, pal, palette
                 palette[to + k] = load64(buffer, labels + 8 * entry)
             width = np.int64(bits[first + cell])
             pal[first + cell] = to

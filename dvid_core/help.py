@@ -56,7 +56,7 @@ def settings_help(kind: type[Instance]) -> str:
     hints = typing.get_type_hints(kind.Settings, include_extras=True)
     for f in msgspec.structs.fields(kind.Settings):
         about = next((a.text for a in getattr(hints[f.name], "__metadata__", ()) if hasattr(a, "text")), "")
-        value = f.default_factory() if f.default is msgspec.NODEFAULT and not f.required else f.default  # type: ignore[operator,misc]
+        value = f.default_factory() if f.default is msgspec.NODEFAULT and not f.required else f.default
         default = "required" if f.required else f"default {msgspec.to_builtins(value)}"
         lines.append(f"        {f.encode_name}  {about} ({default})")
     return "\n".join(lines)

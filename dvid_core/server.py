@@ -105,11 +105,13 @@ class Server:
         for alias, section in self.config.logs.items():
             if section.engine not in self.plugins.sinks:
                 there = ", ".join(self.plugins.sinks)
-                raise ConfigError(f"[store.{alias}] engine: no log sink {section.engine!r} is installed (there are: {there})")
+                raise ConfigError(
+                    f"[store.{alias}] engine: no log sink {section.engine!r} is installed (there are: {there})"
+                )
             wanted[alias] = section.options
         for alias, options in wanted.items():
-            section = self.config.logs.get(alias)
-            self.sinks[alias] = await self.plugins.sinks[section.engine if section else alias].open(options)
+            engine = self.config.logs[alias].engine if alias in self.config.logs else alias
+            self.sinks[alias] = await self.plugins.sinks[engine].open(options)
 
     async def _resume(self, instance: Instance) -> None:
         """Let what follows this instance go on where it stopped; one that cannot is reported."""

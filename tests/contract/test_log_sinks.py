@@ -56,7 +56,9 @@ async def put(server: RunningServer, uuid: str, count: int) -> None:
 
 
 async def test_a_sink_of_another_distribution_is_fed_what_its_section_is_assigned(tmp_path: Path) -> None:
-    text = STORE + """
+    text = (
+        STORE
+        + """
     [store.counts]
     engine = "counter"
     [backend.default]
@@ -64,6 +66,7 @@ async def test_a_sink_of_another_distribution_is_fed_what_its_section_is_assigne
     [backend.keyvalue]
     log = "counts"
     """
+    )
     config = parse_config(text, tmp_path)
     assert config.warnings == ()
     async with running(config, tmp_path, plugins=(dvid_keyvalue, COUNTING)) as server:
@@ -78,13 +81,16 @@ async def test_a_sink_of_another_distribution_is_fed_what_its_section_is_assigne
 
 
 async def test_a_sink_that_is_not_installed_ends_the_start(tmp_path: Path) -> None:
-    text = STORE + """
+    text = (
+        STORE
+        + """
     [store.counts]
     engine = "nosuch"
     [backend.default]
     store = "main"
     log = "counts"
     """
+    )
     with pytest.raises(ConfigError, match="nosuch"):
         async with running(parse_config(text, tmp_path), tmp_path, plugins=(dvid_keyvalue,)):
             pass

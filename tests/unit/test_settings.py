@@ -18,8 +18,6 @@ WIDE = "\uff11\uff12"
 """Full-width digits, twelve for `int`."""
 
 
-
-
 class Voxels(Settings, frozen=True):
     Label: str = "none"
     MaxLevel: Annotated[int, About("levels")] = 0

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+
 from dvid_core import BadRequest, Unavailable
 
 URL = "https://brainmaps.googleapis.com/v1"

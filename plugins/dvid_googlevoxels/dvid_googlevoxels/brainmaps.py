@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+
 from dvid_core import BadRequest, Unavailable
 from dvid_voxels.geometry import Box
 from dvid_voxels.images import Format

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+
 from dvid_core import BadRequest, Unavailable
 from dvid_voxels.geometry import Box
 

@@ -6,6 +6,7 @@ import functools
 from typing import Any, cast
 
 import msgspec
+
 from dvid_core import BadRequest, Info, Instance, Unavailable, View
 from dvid_core import Settings as AnySettings
 from dvid_voxels.extents import number

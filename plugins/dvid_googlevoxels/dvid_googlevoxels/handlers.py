@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import msgspec
 from cramjam import lz4
+
 from dvid_core import OCTETS, About, BadRequest, Flag, NotFound, Param, Reply, Switch, Vec3, View, get
 from dvid_voxels.geometry import Box
 from dvid_voxels.images import Format, check_picture, parse_format

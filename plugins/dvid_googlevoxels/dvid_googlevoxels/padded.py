@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 
+from PIL import Image
+
 from dvid_core import Unavailable
 from dvid_voxels.images import Format
-from PIL import Image
 
 
 def blank(width: int, height: int, form: Format) -> bytes:

@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 import msgspec
+
 from dvid_core import About, BadRequest, Settings
 
 from .geometry import Geometry

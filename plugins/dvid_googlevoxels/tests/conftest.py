@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from types import ModuleType
 
+import dvid_googlevoxels
 import pytest
 import pytest_asyncio
-from dvid_core.testing.fixtures import engine, pytest_asyncio_loop_factories, server
 
-import dvid_googlevoxels
+from dvid_core.testing.fixtures import engine, pytest_asyncio_loop_factories, server
 
 from .service import Service, serving
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dvid_core.testing.fixtures import RunningServer
 from dvid_googlevoxels.geometry import Geometry, arranged
+
+from dvid_core.testing.fixtures import RunningServer
 
 from .service import VOLUME, Service, geometry, key_file
 

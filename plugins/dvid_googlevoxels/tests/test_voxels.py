@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from cramjam import lz4
-from dvid_core.testing.fixtures import Answer, RunningServer
 from numpy.typing import NDArray
 from PIL import Image
+
+from dvid_core.testing.fixtures import Answer, RunningServer
 
 from .service import VOLUME, Service
 

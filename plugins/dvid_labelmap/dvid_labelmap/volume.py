@@ -68,11 +68,11 @@ class Unpacker:
         """The label block of a stored form.  Raises `ValueError`."""
         if not is_gzip(stored):
             return bytes(stored)
-        # A view is equal to the bytes that it shows, and has their hash.
-        block = self._kept.get(cast("bytes", stored))
+        name = bytes(stored)
+        block = self._kept.get(name)
         if block is None:
-            block = labels.gunzip(stored, self._limit)
-            self._keep(bytes(stored), block)
+            block = labels.gunzip(name, self._limit)
+            self._keep(name, block)
         return block
 
     def _keep(self, stored: bytes, block: bytes) -> None:

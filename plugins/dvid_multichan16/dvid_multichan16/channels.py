@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-from dvid_core import BadRequest, Disputed, MergeConflict, Mutation, View
 from numpy.typing import NDArray
+
+from dvid_core import BadRequest, Disputed, MergeConflict, Mutation, View
 
 from .keys import CHANNELS
 

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
+from numpy.typing import NDArray
+
 from dvid_core import About, BadRequest, Mutation, Reply, Request, Route, Vec3, View, get, post
 from dvid_voxels.images import Format, check_picture, encode, parse_format
 from dvid_voxels.ingest import Ingest
 from dvid_voxels.paths import Size, box_of, parse_plane
-from numpy.typing import NDArray
 
 from .channels import EMPTY, SHOWN, Channel, Channels, composite, grow_channels, read_channels
 from .keys import CHANNELS, EXTENTS

@@ -6,6 +6,7 @@ import functools
 from typing import Any, cast
 
 import numpy as np
+
 from dvid_core import Info, Instance, View
 from dvid_voxels.codecs import Codec, warm
 from dvid_voxels.extents import corners, read_extents, shown

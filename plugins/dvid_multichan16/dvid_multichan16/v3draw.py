@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import numpy as np
+
 from dvid_core import BadRequest
 
 from .channels import EMPTY, MOST, Channel

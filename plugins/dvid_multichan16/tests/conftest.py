@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
-import pytest
-from dvid_core.testing.fixtures import engine, pytest_asyncio_loop_factories, server
-
 import dvid_multichan16
+import pytest
+
+from dvid_core.testing.fixtures import engine, pytest_asyncio_loop_factories, server
 
 __all__ = ["engine", "plugins", "pytest_asyncio_loop_factories", "server"]
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dvid_core.testing.fixtures import Answer, RunningServer
 from numpy.typing import NDArray
 from PIL import Image
+
+from dvid_core.testing.fixtures import Answer, RunningServer
 
 MARK = b"raw_image_stack_by_hpeng"
 

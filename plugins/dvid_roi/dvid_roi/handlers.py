@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
 from dvid_core import (
     EMPTY,
     JSON,
@@ -27,7 +29,6 @@ from dvid_core import (
 from dvid_voxels.paths import PlaneName
 from dvid_voxels.rows import read_rows
 from dvid_voxels.spans import NONE, Spans, normal
-from numpy.typing import NDArray
 
 from .keys import SPANS
 from .mask import mask_box, mask_stream

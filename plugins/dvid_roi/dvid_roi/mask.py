@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dvid_core import BadRequest
 from dvid_voxels.geometry import Box, Triple
-from numpy.typing import NDArray
 
 from .region import VersionRegion
 

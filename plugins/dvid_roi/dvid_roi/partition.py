@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
 from dvid_core import BadRequest
 from dvid_voxels.geometry import Box
 from dvid_voxels.spans import NONE, Spans
-from numpy.typing import NDArray
 
 Longs: TypeAlias = NDArray[np.int64]
 

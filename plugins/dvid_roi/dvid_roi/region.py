@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dvid_core import Value, View
 from dvid_voxels.geometry import Box, Triple
 from dvid_voxels.spans import Spans, contains, paint, row_key, row_keys
-from numpy.typing import NDArray
 
 from .keys import SPANS
 from .stored import Head, read_head, read_spans

@@ -14,10 +14,11 @@ import struct
 from collections.abc import AsyncIterator
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dvid_core import Value
 from dvid_voxels.geometry import Box
 from dvid_voxels.spans import Spans, row_key, row_keys
-from numpy.typing import NDArray
 
 _FORM = struct.Struct("<4sI6i16x")
 _MARK = b"ROI1"

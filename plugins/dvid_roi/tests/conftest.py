@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
+import dvid_roi
 import pytest
 import pytest_asyncio
-from dvid_core.testing.fixtures import RunningServer, engine, pytest_asyncio_loop_factories, server
 
-import dvid_roi
+from dvid_core.testing.fixtures import RunningServer, engine, pytest_asyncio_loop_factories, server
 
 from .place import Place
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from dvid_core.testing.fixtures import Answer, RunningServer
 from numpy.typing import NDArray
+
+from dvid_core.testing.fixtures import Answer, RunningServer
 
 Block = tuple[int, int, int]
 """z, y, x."""

@@ -8,12 +8,12 @@ import random
 import msgspec
 import numpy as np
 import pytest
+from dvid_roi import handlers
+from dvid_roi.region import VersionRegion
+
 from dvid_core import View
 from dvid_core.testing.fixtures import RunningServer
-from dvid_roi.region import VersionRegion
 from dvid_voxels.geometry import Box
-
-from dvid_roi import handlers
 
 from .place import Place, mask_of
 

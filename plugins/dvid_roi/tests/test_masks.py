@@ -7,6 +7,7 @@ import random
 import numpy as np
 import psutil
 import pytest
+
 from dvid_core.testing.fixtures import RunningServer
 
 from .conftest import new_roi

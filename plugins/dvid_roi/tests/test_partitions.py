@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 import pytest
-from dvid_core.testing.fixtures import RunningServer
-
 from dvid_roi import partition
+
+from dvid_core.testing.fixtures import RunningServer
 
 from .conftest import new_roi
 from .place import Block, Place, blocks_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from dvid_core import BadRequest, UnknownInstance, View
 from dvid_core.testing.fixtures import RunningServer
 from dvid_voxels.geometry import Box

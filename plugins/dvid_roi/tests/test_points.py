@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from dvid_core.testing.fixtures import RunningServer
-
 from dvid_roi import handlers
+
+from dvid_core.testing.fixtures import RunningServer
 
 from .conftest import new_roi
 from .place import Place, blocks_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from dvid_core.testing.fixtures import RunningServer
 
 from .conftest import new_roi

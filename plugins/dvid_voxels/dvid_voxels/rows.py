@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from dvid_core import BadRequest, Request, View
 from numpy.typing import NDArray
+
+from dvid_core import BadRequest, Request, View
 
 PIECE = 256 << 10
 """Bytes that are decoded at a time: the decoder holds the GIL for about 3 ms of them."""

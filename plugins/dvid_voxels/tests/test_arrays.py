@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dvid_voxels.arrays import cover, gather, scatter
-from dvid_voxels.codecs import Codec, Tag
-from dvid_voxels.geometry import Box, Triple
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dvid_core.testing import assert_releases_gil
+from dvid_voxels.arrays import cover, gather, scatter
+from dvid_voxels.codecs import Codec, Tag
+from dvid_voxels.geometry import Box, Triple
 
 ITEMS = ("u1", "<u2", "<u4", "<u8")
 boxes = st.builds(Box, st.tuples(*[st.integers(-12, 12)] * 3), st.tuples(*[st.integers(1, 20)] * 3))

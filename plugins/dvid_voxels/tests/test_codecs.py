@@ -11,7 +11,6 @@ from typing import Any
 import lz4.block  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from dvid_voxels.codecs import CRC, Codec, DamagedBlock, Tag, warm
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from PIL import Image
 
 from dvid_core import Compression
 from dvid_core.testing import assert_releases_gil
+from dvid_voxels.codecs import CRC, Codec, DamagedBlock, Tag, warm
 
 SHAPE = (6, 5, 16)
 LOSSLESS = (None, "none", "lz4", "snappy", "gzip", "gzip:9")

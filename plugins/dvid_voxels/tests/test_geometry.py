@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from dvid_voxels.arrays import overlap
-from dvid_voxels.geometry import Box, Triple
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dvid_voxels.arrays import overlap
+from dvid_voxels.geometry import Box, Triple
 
 triples = st.tuples(*[st.integers(-40, 40)] * 3)
 sizes = st.tuples(*[st.integers(1, 30)] * 3)

@@ -8,12 +8,12 @@ import zlib
 
 import numpy as np
 import pytest
-from dvid_voxels.images import PICTURE_BYTES, Format, check_picture, encode, parse_format, picture_of
-from dvid_voxels.png import png_rows, png_writer
 from numpy.typing import NDArray
 from PIL import Image
 
 from dvid_core import BadRequest
+from dvid_voxels.images import PICTURE_BYTES, Format, check_picture, encode, parse_format, picture_of
+from dvid_voxels.png import png_rows, png_writer
 
 
 def opened(data: bytes) -> NDArray[np.uint8]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+
+from dvid_core import BadRequest
 from dvid_voxels.geometry import Box
 from dvid_voxels.paths import (
     REQUEST_BYTES,
@@ -14,8 +16,6 @@ from dvid_voxels.paths import (
     parse_point,
     parse_size,
 )
-
-from dvid_core import BadRequest
 
 
 @pytest.mark.parametrize("text", ["xy", "XY", "0_1", "0,1"])

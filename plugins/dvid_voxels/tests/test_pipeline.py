@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
+
 from dvid_voxels.pipeline import pipelined, spread
 
 

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from dvid_voxels.resample import area_mean, source_size
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dvid_voxels.resample import area_mean, source_size
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=40), st.integers(1, 60))

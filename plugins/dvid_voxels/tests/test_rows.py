@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dvid_core import BadRequest, Request
-from dvid_voxels.rows import parse_rows, read_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dvid_core import BadRequest, Request
 from dvid_voxels import rows
+from dvid_voxels.rows import parse_rows, read_rows
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 

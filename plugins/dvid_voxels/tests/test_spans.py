@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dvid_core.testing import assert_releases_gil
 from dvid_voxels.geometry import Box
 from dvid_voxels.spans import NONE, Spans, contains, count_blocks, normal, paint
-from hypothesis import given
-from hypothesis import strategies as st
 
 Block = tuple[int, int, int]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from dvid_voxels.geometry import Box
 from dvid_voxels.spool import Spool
 

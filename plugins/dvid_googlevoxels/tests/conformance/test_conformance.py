@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dvid_googlevoxels
 import pytest
+
 from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.replay import Case, find_cases, replay, typenames
-
-import dvid_googlevoxels
 
 CASES = find_cases(Path(__file__).parent / "cases")
 INSTALLED = load_plugins([dvid_googlevoxels]).datatypes.keys()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dvid_multichan16
 import pytest
+
 from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.replay import Case, find_cases, replay, typenames
-
-import dvid_multichan16
 
 CASES = find_cases(Path(__file__).parent / "cases")
 INSTALLED = load_plugins([dvid_multichan16]).datatypes.keys()

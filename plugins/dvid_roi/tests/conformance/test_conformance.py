@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import dvid_roi
 import pytest
+
 from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.meaning import DECODERS
 from dvid_core.testing.replay import Case, find_cases, replay, typenames
-
-import dvid_roi
 
 CASES = find_cases(Path(__file__).parent / "cases")
 INSTALLED = load_plugins([dvid_roi]).datatypes.keys()

@@ -109,6 +109,8 @@ def _load(transfer: Transfer, source: Source, anew: bool) -> None:
         click.echo(f"{what} from {source.name} were loaded before; --anew loads them again")
         return
     click.echo(f"{what} from {source.name}", err=True)
+    if not transfer.is_kept:
+        click.echo("no note is kept of what is done: a load that breaks off will begin anew", err=True)
     if transfer.done:
         click.echo(f"going on: {transfer.done} of {len(transfer.slabs)} parts are there", err=True)
     begun, total = time.monotonic(), transfer.nbytes(transfer.slabs)

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from dvid_voxels import labels
 from dvid_voxels.geometry import Box
 from dvid_voxels.labels import BadBlock, Blocks
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from . import slow
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dvid_voxels import labels
-from dvid_voxels.geometry import Box
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
+from dvid_voxels import labels
+from dvid_voxels.geometry import Box
 
 from . import slow
 from .slow import KINDS, SIZES, Triple

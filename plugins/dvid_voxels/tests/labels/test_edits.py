@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dvid_voxels import labels
-from dvid_voxels.labels import BadBlock, BadRuns
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dvid_voxels import labels
+from dvid_voxels.labels import BadBlock, BadRuns
 
 from . import slow
 

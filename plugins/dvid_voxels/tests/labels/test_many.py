@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import lz4.block
 import numpy as np
 import pytest
+
 from dvid_voxels import labels
 from dvid_voxels.geometry import Box
 from dvid_voxels.labels import BadBlock, Blocks

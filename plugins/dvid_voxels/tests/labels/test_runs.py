@@ -6,10 +6,11 @@ import struct
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from dvid_voxels import labels
 from dvid_voxels.geometry import Box
 from dvid_voxels.labels import BadRuns, Blocks
-from numpy.typing import NDArray
 
 from . import slow
 from .slow import SIZES, Array, Triple

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+
 from dvid_voxels import labels
 from dvid_voxels.labels import BadBlock
 

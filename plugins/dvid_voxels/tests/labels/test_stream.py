@@ -8,10 +8,11 @@ import tracemalloc
 import zlib
 
 import pytest
-from dvid_voxels import labels
-from dvid_voxels.labels import FrameReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dvid_voxels import labels
+from dvid_voxels.labels import FrameReader
 
 FRAMES = [((1, -2, 3), b"one"), ((0, 0, 0), b"x" * 1000), ((-(2**31), 2**31 - 1, 7), b"\0")]
 STREAM = b"".join(labels.frame(at, payload) for at, payload in FRAMES)

@@ -92,6 +92,8 @@ class Server:
         self.meta = self.stores[self.config.backend.metadata]
         await self._open_sinks()
         await self.repos.load()
+        for store in self.stores.values():
+            await store.started(self)
         for repo in self.repos.by_id.values():
             for instance in list(repo.instances.values()):
                 await self._resume(instance)

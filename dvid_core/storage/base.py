@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -136,6 +136,10 @@ class Store(ABC):
         Raises `StoreInUse` when another process holds it and `ConfigError` when the place cannot be used
         (a foreign database, no right to write); a refused place is left as it was.
         """
+
+    async def started(self, server: Any) -> None:
+        """The `Server` knows its repos; an engine over data of its own can offer them as instances here."""
+        return
 
     @abstractmethod
     async def get(self, key: bytes) -> bytes | None:

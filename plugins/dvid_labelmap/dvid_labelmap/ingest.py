@@ -112,11 +112,16 @@ class Ingest:
             self._collect(done)
 
     async def abandon(self) -> None:
-        """After a failure: stop what was begun; a commit under way ends as it ends."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """After a failure, or when the client left: begin nothing more, and let what was begun come to its end.
+
+        A group that stopped between its commits would leave lower scales behind until the next start.
+        """
+        running = list(self._running)
         self._running.clear()
+        if running:
+            for task in running:
+                task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait(running)
 
     # -- streams of blocks
 

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from dvid_core import EMPTY, BadRequest, Mutation, Reply, Request, View, get, parse_json, post
-from dvid_core.settings import read_settings
 from dvid_voxels.extents import ExtentsBody, axes, pack_box
 from dvid_voxels.settings import extents_box
 
@@ -47,7 +46,7 @@ async def post_info(view: View, request: Request) -> Reply:
     )
     async with instance.repo.lock():
         before: dict[str, Any] = {k.lower(): v for k, v in msgspec.to_builtins(instance.settings).items()}
-        fresh = read_settings(LabelSettings, {**_lists(before), **wanted})
+        fresh = type(instance).read_settings({**before, **wanted})
         for name in FIXED:
             if name in wanted and name not in allowed and _value(fresh, name) != _value(instance.settings, name):
                 raise BadRequest(f"{name}: it cannot change once something was written")
@@ -60,10 +59,6 @@ async def post_info(view: View, request: Request) -> Reply:
 
 def _value(settings: LabelSettings, name: str) -> Any:
     return next(getattr(settings, f) for f in LabelSettings.__struct_fields__ if f.lower() == name)
-
-
-def _lists(raw: dict[str, Any]) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in raw.items()}
 
 
 async def post_extents(view: View, request: Request) -> Reply:

@@ -10,8 +10,8 @@ Neuroglancer, neuclease and libdvid read and write.  All numbers are little-endi
                                    with N = 1 nothing follows: all voxels are that label
     gx*gy*gz x uint16              per sub-block: n, how many table entries it uses, 0 to 512; 0 means all voxels are 0
     sum of n x uint32              per sub-block: its n entries, as indices into the table
-    bits                           per sub-block with n >= 2: 512 values of b = ceil(log2 n) bits, each below n, x fastest,
-                                   most significant bit first; no padding: 8 voxels along x are b bytes
+    bits                           per sub-block with n >= 2: 512 values of b = ceil(log2 n) bits, each below n,
+                                   x fastest, most significant bit first; no padding: 8 voxels along x are b bytes
 
 Everything here is a kernel: blocking, over bytes and arrays, without the GIL where it takes time.  Conventions:
 
@@ -23,9 +23,9 @@ Everything here is a kernel: blocking, over bytes and arrays, without the GIL wh
   from outside is checked with `check` or `examine`, which alone look at every voxel; the other functions check the
   structure and take values beyond a sub-block's entries as label 0.
 
-The kernels are compiled by numba at first use: some 20 s, or half a second once they are cached (in NUMBA_CACHE_DIR,
-else beside the package, else in the user's cache; without a cache where none is writable).  So call `warm()` in a
-thread at the start, and while `ready()` is false keep even small calls off the event loop.
+The kernels are compiled by numba at first use: some 20 s, or less than a second once they are cached (in
+NUMBA_CACHE_DIR, else beside the package, else in the user's cache; without a cache where nothing can be written).  So
+call `warm()` in a thread at the start, and while `ready()` is false keep even small calls off the event loop.
 
     from dvid_voxels import labels
     labels.check(block, (64, 64, 64))

@@ -192,9 +192,9 @@ def compact(block: Buffer) -> bytes:
 def split(block: Buffer, label: int, runs: Runs, inside: int, outside: int) -> tuple[bytes, int]:
     """Cut `label` in two: its voxels under `runs` become `inside`, its others `outside`.
 
-    `runs` are int32 (n, 4) of x, y, z, length, coordinates within the block, as `runs_by_block` gives them.  Returns the
-    new block and how many voxels are `inside`.  Raises `BadRuns` where a run leaves the block, overlaps another or has a
-    voxel that is not of `label`; `BadBlock`.
+    `runs` are int32 (n, 4) of x, y, z, length, coordinates within the block, as `runs_by_block` gives them.  Returns
+    the new block and how many voxels are `inside`.  Raises `BadRuns` where a run leaves the block, overlaps another or
+    has a voxel that is not of `label`; `BadBlock`.
     """
     found = Blocks.of([((0, 0, 0), block)], size_of(block))
     rows = np.ascontiguousarray(runs, np.int32)
@@ -212,5 +212,3 @@ def split(block: Buffer, label: int, runs: Runs, inside: int, outside: int) -> t
 
 def _xyz(size: Triple) -> str:
     return " x ".join(map(str, reversed(size)))
-
-

@@ -52,11 +52,12 @@ class BlockCounts(NamedTuple):
 class Blocks:
     """Label blocks with their block coordinates, in one buffer.  A value: `mapped` makes another.
 
-    Read by `assemble`, `lz4_of`, `google`, `runs`, `sparse_blocks` and the methods below.  What has no block is label 0.
+    Read by `assemble`, `lz4_of`, `google`, `runs`, `sparse_blocks` and the methods below.  Where no block is, label 0
+    is.
     """
 
     def __init__(self, size: Triple, at: Longs, data: NDArray[np.uint8], starts: Longs, lengths: Longs) -> None:
-        """For `of` and `mapped`, which know that `data` is padded and each start a multiple of 8.  Raises `BadBlock`."""
+        """For `of` and `mapped`: `data` is padded, each start a multiple of 8.  Raises `BadBlock`."""
         self.size = size
         """Voxels of each block, z, y, x."""
         self.grid = grid_of(size)
@@ -197,8 +198,8 @@ class Blocks:
     def fill(self, out: NDArray[np.uint64], low: Triple) -> None:
         """Write the voxels of all blocks into `out`, a writable array (z, y, x) of uint64 with any strides.
 
-        `out` is the box whose first voxel is `low` (z, y, x); what is outside of it is left out, what has no block is not
-        written.  Raises `BadBlock` before anything is written.
+        `out` is the box whose first voxel is `low` (z, y, x); what is outside of it is left out, what has no block is
+        not written.  Raises `BadBlock` before anything is written.
         """
         if out.dtype != np.dtype("<u8") or out.ndim != 3 or not out.flags.writeable:
             raise ValueError(f"{out.ndim}-dimensional of {out.dtype}, not a writable array (z, y, x) of uint64")

@@ -54,7 +54,7 @@ def limit(size: Triple) -> int:
 
 
 def size_of(block: Buffer) -> Triple:
-    """The size (z, y, x) in voxels that a block says it has.  Raises `BadBlock` when there is no head, or no such block."""
+    """The size (z, y, x) in voxels that a block says it has.  Raises `BadBlock` without a head, or for no such size."""
     gx, gy, gz, _ = _head(block)
     if not (0 < gx <= SIDE and 0 < gy <= SIDE and 0 < gz <= SIDE):
         raise BadBlock(f"a label block has 1 to {SIDE} sub-blocks a side, this one says {gx} x {gy} x {gz}")

@@ -1,7 +1,7 @@
 """`@kernel(...)`: a function compiled by numba when its module is imported, or loaded from the cache.
 
-Imports numba, so only modules of kernels import it, and those are loaded late (`loading`).  A kernel releases the GIL and
-is compiled for its one signature.
+Imports numba, so only modules of kernels import it, and those are loaded late (`loading`).  A kernel releases the GIL
+and is compiled for its one signature.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from numba import types
-from numba.core import config
+
+config: Any = numba.core.config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,9 +31,9 @@ TRIPLES = types.Array(types.int64, 2, "C", readonly=True)
 VOLUME = types.Array(types.uint64, 3, "A", readonly=True)
 """Voxels to read, with any strides."""
 
-inner: Callable[[F], F] = numba.njit(nogil=True, error_model="numpy", forceinline=True)
+inner = cast("Callable[[F], F]", numba.njit(nogil=True, error_model="numpy", forceinline=True))
 """Decorates a small function of kernels, which becomes part of them."""
-part: Callable[[F], F] = numba.njit(nogil=True, error_model="numpy")
+part = cast("Callable[[F], F]", numba.njit(nogil=True, error_model="numpy"))
 """Decorates a function that kernels call for much at a time, a sub-block at least."""
 
 

@@ -30,7 +30,8 @@ def runs(blocks: Blocks, labels: NDArray[np.uint64], box: Box | None = None) -> 
 
     Coordinates are voxels of the blocks' scale.  Rows come block by block in z, y, x order, with blocks that follow one
     another along x taken together: there runs go on from block to block.  With a mapping pass `found.mapped(...)`, or
-    supervoxels as `labels`.  Label 0 is not for this: where no block is has it too.  Raises `BadBlock`; ValueError where a coordinate does not fit 32 bits.
+    supervoxels as `labels`; label 0 is not for this, since where no block is has it too.  Raises `BadBlock`; ValueError
+    where a coordinate does not fit 32 bits.
     """
     chosen = _chosen(blocks, labels)
     low, high = _bounds(box)

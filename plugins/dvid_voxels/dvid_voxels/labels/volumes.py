@@ -63,7 +63,11 @@ def _zeros(voxels: int, last: bool) -> Lz4Piece:
     """One literal voxel, and the rest a match with it."""
     head, rest = bytes(8), 8 * (voxels - 1) - (8 if last else 0)
     if rest <= 0:
-        return Lz4Piece(_lengths(8 * voxels, -1)[0] + bytes(8 * voxels), 0) if last else Lz4Piece(head * voxels, 8 * voxels)
+        return (
+            Lz4Piece(_lengths(8 * voxels, -1)[0] + bytes(8 * voxels), 0)
+            if last
+            else Lz4Piece(head * voxels, 8 * voxels)
+        )
     token, more = _lengths(8, rest - 4)
     data = token + head + b"\x08\x00" + more
     return Lz4Piece(data + b"\x80" + bytes(8), 0) if last else Lz4Piece(data, 0)

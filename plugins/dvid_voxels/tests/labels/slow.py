@@ -39,7 +39,9 @@ def decode(block: bytes) -> Array:
         values = [int(bits[k * width : (k + 1) * width], 2) if width else 0 for k in range(512)]
         bits = bits[512 * width :]
         labels = [int(table[mine[value]]) if n else 0 for value in values]
-        out[8 * cz : 8 * cz + 8, 8 * cy : 8 * cy + 8, 8 * cx : 8 * cx + 8] = np.array(labels, np.uint64).reshape(8, 8, 8)
+        out[8 * cz : 8 * cz + 8, 8 * cy : 8 * cy + 8, 8 * cx : 8 * cx + 8] = np.array(labels, np.uint64).reshape(
+            8, 8, 8
+        )
     return out
 
 

@@ -147,7 +147,9 @@ def test_no_blocks_are_zeros() -> None:
         assert np.array_equal(labels.assemble(blocks, box), zeros)
         assert lz4.block.decompress(labels.lz4_of(blocks, box), uncompressed_size=zeros.nbytes) == zeros.tobytes()
         joiner = labels.Lz4Joiner()
-        packed = joiner.add(labels.lz4_piece(blocks, box, last=False)) + joiner.add(labels.lz4_piece(blocks, box, last=True))
+        packed = joiner.add(labels.lz4_piece(blocks, box, last=False)) + joiner.add(
+            labels.lz4_piece(blocks, box, last=True)
+        )
         assert lz4.block.decompress(packed, uncompressed_size=2 * zeros.nbytes) == bytes(2 * zeros.nbytes)
     assert not slow.google(labels.google(blocks, Box((0, 0, 0), (8, 16, 8))), (8, 16, 8)).any()
     assert blocks.labels_at(np.array([[0, 0, 0], [5, -3, 2**40]])).tolist() == [0, 0]

@@ -42,7 +42,9 @@ class Scene:
         self.blocks = Blocks.of([pair for n, pair in enumerate(found) if n not in missing], size)
 
 
-@pytest.fixture(params=[(kind, size, gone) for kind in ("flat", "cells", "few") for size in SIZES for gone in ((), (1, 6))], ids=str)
+@pytest.fixture(
+    params=[(kind, size, gone) for kind in ("flat", "cells", "few") for size in SIZES for gone in ((), (1, 6))], ids=str
+)
 def scene(request: pytest.FixtureRequest) -> Scene:
     return Scene(*request.param)
 
@@ -180,9 +182,7 @@ def test_runs_are_cut_at_the_faces_of_blocks() -> None:
     size = (16, 32, 24)
     rows = np.concatenate([rng.integers(-50, 50, (200, 3)), rng.integers(1, 90, (200, 1))], axis=1).astype(np.int32)
     at, starts, pieces = labels.runs_by_block(rows, size)
-    assert at.tolist() == sorted({tuple(place) for place in at.tolist()}, key=lambda p: p) or [*map(tuple, at.tolist())] == sorted(
-        set(map(tuple, at.tolist()))
-    )
+    assert [*map(tuple, at.tolist())] == sorted({*map(tuple, at.tolist())})
     box = Box((-64, -64, -72), (128, 128, 216 + 24))
     found = np.zeros(box.size, int)
     for place, start, stop in zip(at.tolist(), starts, starts[1:]):

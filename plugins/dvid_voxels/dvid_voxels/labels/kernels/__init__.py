@@ -1,10 +1,12 @@
 """The compiled kernels; importing this compiles them or loads them from the cache (`loading`, `jit`)."""
 
+from .counting import count, examine
 from .filling import fill
 from .google import google
 from .lz4 import lz4
 from .packing import compact, encode
-from .reading import count, examine, label_at, labels_at, lay
+from .points import label_at, labels_at
+from .reading import lay
 from .sparse import runs, sparse_blocks
 from .splitting import split
 from .voting import downres

@@ -1,19 +1,22 @@
 """Label blocks written into arrays."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
 from ..jit import TRIPLES, inner, kernel
-from .memory import fill8, pointer, store64
+from .eights import fill8
+from .memory import pointer, store64
 from .reading import LAID, expand, line_of, pointers, value_of
 
 I64 = types.int64
 
 
 @inner
-def fill_line(data, at, bits, pal, palette, line, out, place, step, x0, x1):  # type: ignore[no-untyped-def]
+def fill_line(data, at, bits, pal, palette, line, out, place, step, x0, x1):
     """Voxels x0 to x1 of a line of a sub-block, x0 at byte `place` of `out`, `step` bytes apart."""
     if x1 - x0 == 8 and step == 8:
         if bits:
@@ -30,7 +33,7 @@ def fill_line(data, at, bits, pal, palette, line, out, place, step, x0, x1):  # 
 
 
 @kernel(types.void, *LAID, I64, I64, I64, TRIPLES, types.uint64[:, :, :])
-def fill(data, bits, at, pal, palette, gz, gy, gx, first, out):  # type: ignore[no-untyped-def]
+def fill(data, bits, at, pal, palette, gz, gy, gx, first, out):
     """Each block's voxels, its first at first[b] (z, y, x) of `out`, as far as they are inside of it."""
     depth, rows, width = out.shape
     sz, sy, sx = out.strides

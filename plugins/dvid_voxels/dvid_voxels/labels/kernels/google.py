@@ -1,5 +1,7 @@
 """Label blocks transcoded to Neuroglancer's compressed segmentation."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,8 +21,8 @@ KEPT = 1024
 
 
 @part
-def cells_of(which, gz, gy, gx, fz, fy, fx, nz, ny, nx):  # type: ignore[no-untyped-def]
-    """The sub-blocks of a box of them that begins at (fz, fy, fx) of the grid of blocks `which`; -1 where no block is."""
+def cells_of(which, gz, gy, gx, fz, fy, fx, nz, ny, nx):
+    """The sub-blocks of a box of them, from (fz, fy, fx) of the grid of blocks `which` on; -1 where no block is."""
     out = np.empty(nz * ny * nx, np.int64)
     n = 0
     for z in range(fz, fz + nz):
@@ -33,7 +35,7 @@ def cells_of(which, gz, gy, gx, fz, fy, fx, nz, ny, nx):  # type: ignore[no-unty
 
 
 @part
-def written_width(bits):  # type: ignore[no-untyped-def]
+def written_width(bits):
     """0, 1, 2, 4, 8 or 16: the first that has room."""
     width = bits
     while width & (width - 1):
@@ -42,7 +44,7 @@ def written_width(bits):  # type: ignore[no-untyped-def]
 
 
 @part
-def put_values(data, at, bits, wide, out, to):  # type: ignore[no-untyped-def]
+def put_values(data, at, bits, wide, out, to):
     """A sub-block's values, `bits` each, as `wide` bits each, the first of a line in the lowest; 512 * wide bits."""
     for line in range(64):
         word = line_of(data, at, bits, line)
@@ -68,7 +70,7 @@ def put_values(data, at, bits, wide, out, to):  # type: ignore[no-untyped-def]
     types.Tuple((I64, OUT)), *LAID, I64, I64, I64, types.Array(types.int32, 3, "C", readonly=True),
     I64, I64, I64, I64, I64, I64,
 )  # fmt: skip
-def google(data, bits, at, pal, palette, gz, gy, gx, which, fz, fy, fx, nz, ny, nx):  # type: ignore[no-untyped-def]
+def google(data, bits, at, pal, palette, gz, gy, gx, which, fz, fy, fx, nz, ny, nx):
     """(code, words) of nz x ny x nx sub-blocks from sub-block (fz, fy, fx) of the blocks `which` on."""
     data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     # First the heads, then all tables, then all values: so tables, which the format can only number so far, are near.

@@ -6,6 +6,8 @@ sub-block of one label all lines are, in others a line is where its bits are.  V
 (offset: a line) or with the voxel before (offset 8); both go on over the ends of lines.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -14,7 +16,8 @@ import numpy as np
 from numba import types
 
 from ..jit import OUT, inner, kernel, part
-from .memory import before8, copy8, fill8, keep, pointer, same8, trailing
+from .eights import before8, copy8, fill8, same8
+from .memory import keep, pointer, trailing
 from .reading import LAID, expand, line_of, pointers
 from .sequences import WRITTEN, begin, grown, is_full, lz4_of, put_above, put_held, put_last, put_voxels
 
@@ -42,7 +45,7 @@ class Across(NamedTuple):
 
 
 @part
-def look(data, bits, at, pal, block, cell, step, count, gx, number, across):  # type: ignore[no-untyped-def]
+def look(data, bits, at, pal, block, cell, step, count, gx, number, across):
     """Fill `across` from line `number` (8 * z + y) of the sub-blocks on: `cell` of the first of the row of blocks
     `block`, and so on; `step` sub-blocks are one block."""
     for k in range(8 * across.words):
@@ -63,7 +66,7 @@ def look(data, bits, at, pal, block, cell, step, count, gx, number, across):  # 
 
 
 @inner
-def set_changed(data, at, bits, number, across, c):  # type: ignore[no-untyped-def]
+def set_changed(data, at, bits, number, across, c):
     last = line_of(data, at, bits, number)
     bit = np.uint64(1) << np.uint64(c & 63)
     for y in range((number & 7) + 1, 8):
@@ -76,7 +79,7 @@ def set_changed(data, at, bits, number, across, c):  # type: ignore[no-untyped-d
 
 
 @inner
-def put_cell(lz4, data, palette, number, across, c, line, fresh, low, high, above, before):  # type: ignore[no-untyped-def]
+def put_cell(lz4, data, palette, number, across, c, line, fresh, low, high, above, before):
     """Voxels low to high of a sub-block's line; `above` and `before` say whether there is a line above, a voxel before
     the first."""
     previous = line[8 * c - 1]
@@ -96,7 +99,7 @@ def put_cell(lz4, data, palette, number, across, c, line, fresh, low, high, abov
 
 
 @inner
-def put_line(lz4, data, palette, number, across, count, line, fresh, shift, width, first, reach):  # type: ignore[no-untyped-def]
+def put_line(lz4, data, palette, number, across, count, line, fresh, shift, width, first, reach):
     """A line of `width` voxels from voxel `shift` of the first sub-block on; `first` says that nothing is before it."""
     # The voxel before the first one is the last of the line above.
     line[-1] = line[shift + width - 1]
@@ -124,8 +127,8 @@ def put_line(lz4, data, palette, number, across, count, line, fresh, shift, widt
     types.Tuple((OUT, I64)), *LAID, I64, I64, I64, types.Array(types.int32, 3, "C", readonly=True),
     I64, I64, I64, I64, I64, I64, types.boolean,
 )  # fmt: skip
-def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows, width, last):  # type: ignore[no-untyped-def]
-    """(LZ4, bytes of literals without a token at its end); the box begins at voxel (oz, oy, ox) of the blocks `which`."""
+def lz4(data, bits, at, pal, palette, gz, gy, gx, which, oz, oy, ox, depth, rows, width, last):
+    """(LZ4, bytes of literals without a token at its end) of a box from voxel (oz, oy, ox) of the blocks `which` on."""
     data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     # Sub-blocks across; of the first and the last of them not all voxels may be meant.
     count = ((ox + width + 7) >> 3) - (ox >> 3)

@@ -1,5 +1,7 @@
 """Label blocks written from voxels, sub-block by sub-block."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -8,19 +10,8 @@ import numpy as np
 from numba import types
 
 from ..jit import OUT, VOLUME, inner, kernel, part
-from .memory import (
-    copy8,
-    equal8,
-    keep,
-    load64,
-    pointer,
-    store8,
-    store16,
-    store32,
-    store64,
-    swapped,
-    trailing,
-)
+from .eights import copy8, equal8
+from .memory import keep, load64, moved, moved, pointer, store8, store16, store32, store64, swapped, trailing
 from .reading import HEAD, LAID, expand, pointers, width_of
 
 I64 = types.int64
@@ -83,7 +74,7 @@ SPREAD = _spread()
 
 
 @inner
-def begin(cells):  # type: ignore[no-untyped-def]
+def begin(cells):
     return Room(
         np.zeros(4, np.int64),
         np.empty(cells, np.uint16),
@@ -97,7 +88,7 @@ def begin(cells):  # type: ignore[no-untyped-def]
 
 
 @inner
-def pack_of(room, key):  # type: ignore[no-untyped-def]
+def pack_of(room, key):
     return Pack(
         pointer(room.state),
         pointer(room.counts),
@@ -113,13 +104,13 @@ def pack_of(room, key):  # type: ignore[no-untyped-def]
 
 
 @inner
-def is_full(pack):  # type: ignore[no-untyped-def]
+def is_full(pack):
     """Whether the table has no room for another sub-block's labels."""
     return pack.state[LABELS_IN] + MORE > (pack.mask + 1) >> 2
 
 
 @part
-def grown(room, key):  # type: ignore[no-untyped-def]
+def grown(room, key):
     """The same with more room in the table."""
     used = room.state[LABELS_IN]
     table = np.empty(4 * len(room.table), np.uint64)
@@ -137,7 +128,7 @@ def grown(room, key):  # type: ignore[no-untyped-def]
 
 
 @inner
-def hashed(label, key):  # type: ignore[no-untyped-def]
+def hashed(label, key):
     """Bits of a label that nobody can foresee who does not know the key: else labels could be made that all collide."""
     word = (label ^ key) * np.uint64(0x9E3779B97F4A7C15)
     word ^= word >> np.uint64(32)
@@ -146,7 +137,7 @@ def hashed(label, key):  # type: ignore[no-untyped-def]
 
 
 @inner
-def entry_of(pack, label):  # type: ignore[no-untyped-def]
+def entry_of(pack, label):
     """The table's entry of a label, made where there is none."""
     place = np.int64(hashed(label, pack.key) & np.uint64(pack.mask))
     while True:
@@ -163,7 +154,7 @@ def entry_of(pack, label):  # type: ignore[no-untyped-def]
 
 
 @part
-def put_solid(pack, label):  # type: ignore[no-untyped-def]
+def put_solid(pack, label):
     """The next sub-block: all voxels are `label`."""
     cell, to = pack.state[CELLS], pack.state[ENTRIES]
     entry = np.int64(0)
@@ -178,7 +169,7 @@ def put_solid(pack, label):  # type: ignore[no-untyped-def]
 
 
 @part
-def put(pack, voxels):  # type: ignore[no-untyped-def]
+def put(pack, voxels):
     """The next sub-block, from a pointer to its 512 labels, x fastest."""
     if all_same(voxels, voxels[0]):
         put_solid(pack, voxels[0])
@@ -215,15 +206,15 @@ def put(pack, voxels):  # type: ignore[no-untyped-def]
 
 
 @inner
-def all_same(voxels, label):  # type: ignore[no-untyped-def]
-    for line in range(64):
+def all_same(voxels, label):
+    for line in range(64):  # noqa: SIM110
         if equal8(voxels, 64 * line, label) != 255:
             return False
     return True
 
 
 @inner
-def set_planes(planes, line, value, voxels):  # type: ignore[no-untyped-def]
+def set_planes(planes, line, value, voxels):
     """Add the bits of a value where it is in a line."""
     plane = line
     while value:
@@ -234,7 +225,7 @@ def set_planes(planes, line, value, voxels):  # type: ignore[no-untyped-def]
 
 
 @inner
-def put_values(pack, bits, to):  # type: ignore[no-untyped-def]
+def put_values(pack, bits, to):
     """512 values as bits; returns where they end.  Each line is stored as a whole word, the next one writes over it."""
     spread = pointer(SPREAD)
     for line in range(64):
@@ -257,7 +248,7 @@ def put_values(pack, bits, to):  # type: ignore[no-untyped-def]
 
 
 @part
-def finish(room, gz, gy, gx):  # type: ignore[no-untyped-def]
+def finish(room, gz, gy, gx):
     """The block."""
     entries, cells = room.state[LABELS_IN], room.state[CELLS]
     index, values = room.state[ENTRIES], room.state[BYTES]
@@ -282,35 +273,37 @@ def finish(room, gz, gy, gx):  # type: ignore[no-untyped-def]
 
 
 @kernel(OUT, VOLUME, I64, I64, I64, I64, I64, I64, types.uint64)
-def encode(source, oz, oy, ox, gz, gy, gx, key):  # type: ignore[no-untyped-def]
+def encode(source, oz, oy, ox, gz, gy, gx, key):
     """The block whose first voxel is (oz, oy, ox) of `source`."""
     sz, sy, sx = source.strides
     data = pointer(source)
     room = begin(gz * gy * gx)
     pack = pack_of(room, key)
-    cell = np.empty(512, np.uint64)
-    voxels = pointer(cell)
+    # A row of sub-blocks at a time: its lines are long enough for the processor to see them coming.
+    row = np.empty(512 * gx, np.uint64)
+    voxels = pointer(row)
     for cz in range(gz):
         for cy in range(gy):
-            for cx in range(gx):
-                corner = (oz + 8 * cz) * sz + (oy + 8 * cy) * sy + (ox + 8 * cx) * sx
-                for line in range(64):
-                    place = corner + (line >> 3) * sz + (line & 7) * sy
+            corner = (oz + 8 * cz) * sz + (oy + 8 * cy) * sy + ox * sx
+            for line in range(64):
+                place = corner + (line >> 3) * sz + (line & 7) * sy
+                for cx in range(gx):
                     if sx == 8:
-                        copy8(voxels, 64 * line, data, place)
+                        copy8(voxels, 4096 * cx + 64 * line, data, place + 64 * cx)
                     else:
                         for x in range(8):
-                            voxels[8 * line + x] = load64(data, place + sx * x)
+                            voxels[512 * cx + 8 * line + x] = load64(data, place + sx * (8 * cx + x))
+            for cx in range(gx):
                 if is_full(pack):
                     room = grown(room, key)
                     pack = pack_of(room, key)
-                put(pack, voxels)
-    keep(cell)
+                put(pack, moved(voxels, 4096 * cx))
+    keep(row)
     return finish(room, gz, gy, gx)
 
 
 @kernel(OUT, *LAID, I64, I64, I64, types.uint64)
-def compact(data, bits, at, pal, palette, gz, gy, gx, key):  # type: ignore[no-untyped-def]
+def compact(data, bits, at, pal, palette, gz, gy, gx, key):
     """The one block that is laid out, packed anew."""
     data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     room = begin(gz * gy * gx)

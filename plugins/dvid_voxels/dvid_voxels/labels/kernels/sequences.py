@@ -1,5 +1,7 @@
 """LZ4 sequences of 64-bit voxels (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md)."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -40,18 +42,18 @@ class Lz4(NamedTuple):
 
 
 @inner
-def begin(voxels, width):  # type: ignore[no-untyped-def]
+def begin(voxels, width):
     """For so many voxels in lines of `width`: a quarter of a byte for each is enough for most segmentations."""
     return Room(np.zeros(4, np.int64), np.empty(4096 + voxels // 4, np.uint8), np.empty(256 + 2 * width, np.uint64))
 
 
 @inner
-def lz4_of(room, width):  # type: ignore[no-untyped-def]
+def lz4_of(room, width):
     return Lz4(pointer(room.state), pointer(room.out), pointer(room.held), len(room.out), len(room.held), 8 * width)
 
 
 @inner
-def is_full(lz4, voxels):  # type: ignore[no-untyped-def]
+def is_full(lz4, voxels):
     """Whether there might be no room for so many voxels more: at worst each second one is a literal before a match."""
     state = lz4.state
     more = 12 * voxels + 8 * state[HELD] + state[HELD] // 16 + state[MATCHED] // 16 + 64
@@ -59,7 +61,7 @@ def is_full(lz4, voxels):  # type: ignore[no-untyped-def]
 
 
 @part
-def grown(room, voxels):  # type: ignore[no-untyped-def]
+def grown(room, voxels):
     """The same with room for so many voxels more."""
     state = room.state
     more = 12 * voxels + 8 * state[HELD] + state[HELD] // 16 + state[MATCHED] // 16 + 64
@@ -74,7 +76,7 @@ def grown(room, voxels):  # type: ignore[no-untyped-def]
 
 
 @inner
-def put_length(out, to, length):  # type: ignore[no-untyped-def]
+def put_length(out, to, length):
     """What a token has no room for; returns where it ends."""
     if length < 15:
         return to
@@ -88,7 +90,7 @@ def put_length(out, to, length):  # type: ignore[no-untyped-def]
 
 
 @part
-def put_sequence(lz4):  # type: ignore[no-untyped-def]
+def put_sequence(lz4):
     """Write the literals held and the match that ended."""
     state, out = lz4.state, lz4.out
     literals, length = 8 * state[HELD], 8 * state[MATCHED] - 4
@@ -106,7 +108,7 @@ def put_sequence(lz4):  # type: ignore[no-untyped-def]
 
 
 @inner
-def put_above(lz4, voxels):  # type: ignore[no-untyped-def]
+def put_above(lz4, voxels):
     """Voxels that all are as above."""
     if lz4.state[MODE] == BEFORE:
         put_sequence(lz4)
@@ -115,13 +117,13 @@ def put_above(lz4, voxels):  # type: ignore[no-untyped-def]
 
 
 @inner
-def run_of(mask, most):  # type: ignore[no-untyped-def]
+def run_of(mask, most):
     """How many of the lowest bits are set."""
     return min(most, np.int64(trailing(~mask)))
 
 
 @part
-def put_voxels(lz4, voxels, low, high, above, before):  # type: ignore[no-untyped-def]
+def put_voxels(lz4, voxels, low, high, above, before):
     """Voxels low to high; bits say which are as above, and which as the voxel before."""
     state = lz4.state
     x = low
@@ -153,8 +155,8 @@ def put_voxels(lz4, voxels, low, high, above, before):  # type: ignore[no-untype
 
 
 @part
-def put_last(lz4, voxel):  # type: ignore[no-untyped-def]
-    """The end of a block, whose last 5 bytes must be literals and whose last 12 begin no match: the last voxel is one."""
+def put_last(lz4, voxel):
+    """The end of a block: 5 bytes of literals at least, and no match begins in the last 12.  So the last voxel is."""
     state = lz4.state
     if state[MODE]:
         state[MATCHED] -= 1
@@ -169,7 +171,7 @@ def put_last(lz4, voxel):  # type: ignore[no-untyped-def]
 
 
 @part
-def put_held(lz4):  # type: ignore[no-untyped-def]
+def put_held(lz4):
     """Literals that no match follows; returns how many bytes they are."""
     state = lz4.state
     if state[MODE]:

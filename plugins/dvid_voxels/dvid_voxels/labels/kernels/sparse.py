@@ -1,19 +1,21 @@
 """Voxels of chosen labels, as runs and as bit masks; the chosen labels are those that are not 0."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
 from ..jit import OUT, TRIPLES, inner, kernel, part
-from .memory import load8, pointer, reversed_bits, store8, store32
+from .memory import load8, reversed_bits, store8, store32
 from .reading import LAID, line_of, pointers, value_of
 
 I64 = types.int64
 
 
 @inner
-def mask_of(data, at, bits, pal, palette, line):  # type: ignore[no-untyped-def]
+def mask_of(data, at, bits, pal, palette, line):
     """Which of a line's 8 voxels are chosen, the first in the lowest bit."""
     if bits == 0:
         return 255 if palette[pal] else 0
@@ -28,16 +30,16 @@ def mask_of(data, at, bits, pal, palette, line):  # type: ignore[no-untyped-def]
 
 
 @inner
-def any_of(bits, pal, palette):  # type: ignore[no-untyped-def]
+def any_of(bits, pal, palette):
     """Whether a sub-block may have a chosen voxel."""
-    for k in range(1 << bits):
+    for k in range(1 << bits):  # noqa: SIM110
         if palette[pal + k]:
             return True
     return False
 
 
 @part
-def longer(out, used, more):  # type: ignore[no-untyped-def]
+def longer(out, used, more):
     """The same rows with room for more."""
     bigger = np.empty((2 * (used + more), 4), np.int32)
     bigger[:used] = out[:used]
@@ -45,7 +47,7 @@ def longer(out, used, more):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.int32[:, ::1], *LAID, I64, I64, I64, TRIPLES, I64, I64, I64, I64, I64, I64)
-def runs(data, bits, at, pal, palette, gz, gy, gx, places, zl, yl, xl, zh, yh, xh):  # type: ignore[no-untyped-def]
+def runs(data, bits, at, pal, palette, gz, gy, gx, places, zl, yl, xl, zh, yh, xh):
     """Runs (x, y, z, length) of chosen voxels; blocks that follow one another along x are taken together."""
     data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx
@@ -113,7 +115,7 @@ def runs(data, bits, at, pal, palette, gz, gy, gx, places, zl, yl, xl, zh, yh, x
 
 
 @kernel(OUT, *LAID, I64, I64, I64, TRIPLES, types.boolean[::1])
-def sparse_blocks(data, bits, at, pal, palette, gz, gy, gx, places, touched):  # type: ignore[no-untyped-def]
+def sparse_blocks(data, bits, at, pal, palette, gz, gy, gx, places, touched):
     """The chosen voxels of the touched blocks as flags and bit masks per sub-block."""
     data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx

@@ -1,12 +1,15 @@
 """One label of a block cut in two by runs."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
-from ..jit import OUT, inner, kernel, part
-from .memory import fill8, keep, pointer
+from ..jit import OUT, kernel, part
+from .eights import fill8
+from .memory import keep, pointer
 from .packing import begin, finish, grown, is_full, pack_of, put, put_solid
 from .reading import LAID, expand, pointers
 
@@ -14,7 +17,7 @@ I64 = types.int64
 
 
 @part
-def marked(rows, gz, gy, gx, mask):  # type: ignore[no-untyped-def]
+def marked(rows, gz, gy, gx, mask):
     """Set the voxels of runs in `mask`, one byte per line of each sub-block, first voxel lowest: (code, row)."""
     for row in range(len(rows)):
         x, y, z, length = np.int64(rows[row, 0]), np.int64(rows[row, 1]), np.int64(rows[row, 2]), np.int64(rows[row, 3])
@@ -31,7 +34,7 @@ def marked(rows, gz, gy, gx, mask):  # type: ignore[no-untyped-def]
 
 
 @part
-def row_at(rows, z, y, x):  # type: ignore[no-untyped-def]
+def row_at(rows, z, y, x):
     """The run that has a voxel."""
     for row in range(len(rows)):
         if rows[row, 2] == z and rows[row, 1] == y and rows[row, 0] <= x < rows[row, 0] + rows[row, 3]:
@@ -43,7 +46,7 @@ def row_at(rows, z, y, x):  # type: ignore[no-untyped-def]
     types.Tuple((I64, I64, I64, OUT)), *LAID, I64, I64, I64,
     types.uint64, types.Array(types.int32, 2, "C", readonly=True), types.uint64, types.uint64, types.uint64,
 )  # fmt: skip
-def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside, key):  # type: ignore[no-untyped-def]
+def split(data, bits, at, pal, palette, gz, gy, gx, label, rows, inside, outside, key):
     """(code, row that is wrong, voxels that became `inside`, the block)."""
     data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx

@@ -1,12 +1,15 @@
 """Blocks of the next scale, voted from their eight children."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
 from ..jit import LONGS, OUT, kernel, part
-from .memory import fill8, keep, pointer, vote8
+from .eights import fill8, vote8
+from .memory import keep, pointer
 from .packing import begin, finish, grown, is_full, pack_of, put, put_solid
 from .reading import LAID, expand, pointers
 
@@ -14,7 +17,7 @@ I64 = types.int64
 
 
 @part
-def vote(data, at, bits, pal, palette, labels, voxels, corner):  # type: ignore[no-untyped-def]
+def vote(data, at, bits, pal, palette, labels, voxels, corner):
     """A sub-block's votes into the 4 x 4 x 4 voxels from `corner` of the parent's sub-block."""
     for line in range(64):
         expand(data, at, bits, pal, palette, line, labels, 64 * line)
@@ -24,7 +27,7 @@ def vote(data, at, bits, pal, palette, labels, voxels, corner):  # type: ignore[
 
 
 @kernel(OUT, *LAID, I64, I64, I64, LONGS, types.uint64)
-def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):  # type: ignore[no-untyped-def]
+def downres(data, bits, at, pal, palette, gz, gy, gx, number, key):
     """The parent of the laid-out blocks number[:8], -1 for those not touched, which keep what block number[8] has."""
     data, bits, at, pal, palette = pointers(data, bits, at, pal, palette)
     cells = gz * gy * gx

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from ..geometry import Triple
 from .blocks import Blocks, padded, refuse
-from .form import BadBlock, Buffer, Counts, grid_of, is_solid, relabel, size_of, solid, table
+from .form import BadBlock, Buffer, Counts, grid_of, is_solid, relabel, size_of, table
 from .loading import KEY, kernels
 from .runs import BadRuns, Runs
 
 TRUSTED = 1 << 24
-"""Voxels of the largest block that is inflated on the block's own word for its size."""
+"""Voxels of the largest block that is taken on its own word for its size.
+
+Functions that need room for a block take its size, which it must have; without it they trust the block so far.
+"""
 
 
 def check(block: Buffer, size: Triple) -> None:
@@ -70,26 +73,29 @@ def decode(block: Buffer, size: Triple | None = None) -> NDArray[np.uint64]:
     `size` is what the block must have; without it the block's own word counts, up to 16 million voxels.  Raises
     `BadBlock`.
     """
-    size = size or _trusted(block)
-    out = np.empty(size, np.uint64)
-    decode_into(block, out, (0, 0, 0))
+    found = _alone(block, size)
+    out = np.empty(found.size, np.uint64)
+    found.fill(out, (0, 0, 0))
     return out
 
 
-def _trusted(block: Buffer) -> Triple:
-    size = size_of(block)
-    if prod(size) > TRUSTED:
-        raise BadBlock(f"a block that says it has {_xyz(size)} voxels, more than {TRUSTED}")
-    return size
+def _alone(block: Buffer, size: Triple | None) -> Blocks:
+    """One block at 0, 0, 0."""
+    if size is None:
+        size = size_of(block)
+        if prod(size) > TRUSTED:
+            raise BadBlock(f"a block that says it has {_xyz(size)} voxels, more than {TRUSTED}")
+    return Blocks.of([((0, 0, 0), block)], size)
 
 
-def decode_into(block: Buffer, out: NDArray[np.uint64], offset: Triple) -> None:
+def decode_into(block: Buffer, out: NDArray[np.uint64], offset: Triple, size: Triple | None = None) -> None:
     """Write the voxels into `out`, a writable array (z, y, x) of uint64 with any strides, their first at `offset`.
 
-    What lies outside of `out` is left out; offsets may be negative.  Raises `BadBlock` before anything is written.
+    What lies outside of `out` is left out; offsets may be negative.  `size` as for `decode`.  Raises `BadBlock` before
+    anything is written.
     """
     z, y, x = offset
-    Blocks.of([((0, 0, 0), block)], size_of(block)).fill(out, (-z, -y, -x))
+    _alone(block, size).fill(out, (-z, -y, -x))
 
 
 def encode(array: NDArray[np.uint64]) -> bytes:
@@ -149,54 +155,58 @@ def label_at(block: Buffer, z: int, y: int, x: int) -> int:
     return int(label)
 
 
-def labels_at(block: Buffer, points: NDArray[np.integer]) -> NDArray[np.uint64]:
+def labels_at(block: Buffer, points: NDArray[np.integer], size: Triple | None = None) -> NDArray[np.uint64]:
     """The labels, (n,) of uint64, of `points`, (n, 3) of z, y, x within the block.
 
-    Raises IndexError for a point outside, `BadBlock`.  For points of many blocks see `Blocks.labels_at`.
+    `size` as for `decode`.  Raises IndexError for a point outside, `BadBlock`.  For points of many blocks see
+    `Blocks.labels_at`.
     """
-    size = size_of(block)
-    if len(points) and (np.min(points) < 0 or np.any(points >= np.array(size))):
-        raise IndexError(f"a point is outside of a block of (z, y, x) {size}")
-    return Blocks.of([((0, 0, 0), block)], size).labels_at(points)
+    found = _alone(block, size)
+    if len(points) and (np.min(points) < 0 or np.any(points >= np.array(found.size))):
+        raise IndexError(f"a point is outside of a block of (z, y, x) {found.size}")
+    return found.labels_at(points)
 
 
-def replace(block: Buffer, names: Mapping[int, int]) -> bytes:
+def replace(block: Buffer, names: Mapping[int, int], size: Triple | None = None) -> bytes:
     """The block with all voxels of a label old as names[old], for all at once: swapping two works.
 
     Only the table changes, unless two labels become one or 0 is replaced: then the block is packed anew (`compact`), so
-    that the result has each label once.  Labels that the block does not have are ignored.  Raises `BadBlock`.
+    that the result has each label once.  Labels that the block does not have are ignored.  `size` as for `decode`.
+    Raises `BadBlock`.
     """
     if 0 in names:
         # Voxels may be 0 without an entry that says so.
-        block = compact(block)
+        block = compact(block, size)
     old = table(block)
     if names.keys().isdisjoint(old.tolist()):
         return bytes(block)
     new = np.array([names.get(label, label) for label in old.tolist()], np.uint64)
     changed = relabel(block, new)
-    return compact(changed) if len(np.unique(new)) < len(new) else changed
+    return compact(changed, size) if len(np.unique(new)) < len(new) else changed
 
 
-def compact(block: Buffer) -> bytes:
+def compact(block: Buffer, size: Triple | None = None) -> bytes:
     """The same voxels as `encode` packs them: each label once in the table, none unused, solid where it is solid.
 
-    Raises `BadBlock`.
+    `size` as for `decode`.  Raises `BadBlock`.
     """
+    found = _alone(block, size)
     if is_solid(block):
-        return solid(int(table(block)[0]), size_of(block))
-    found = Blocks.of([((0, 0, 0), block)], size_of(block))
+        return bytes(block)
     packed: NDArray[np.uint8] = kernels().compact(*found.laid(), *found.grid, KEY)
     return packed.tobytes()
 
 
-def split(block: Buffer, label: int, runs: Runs, inside: int, outside: int) -> tuple[bytes, int]:
+def split(
+    block: Buffer, label: int, runs: Runs, inside: int, outside: int, size: Triple | None = None
+) -> tuple[bytes, int]:
     """Cut `label` in two: its voxels under `runs` become `inside`, its others `outside`.
 
     `runs` are int32 (n, 4) of x, y, z, length, coordinates within the block, as `runs_by_block` gives them.  Returns
-    the new block and how many voxels are `inside`.  Raises `BadRuns` where a run leaves the block, overlaps another or
-    has a voxel that is not of `label`; `BadBlock`.
+    the new block and how many voxels are `inside`.  `size` as for `decode`.  Raises `BadRuns` where a run leaves the
+    block, overlaps another or has a voxel that is not of `label`; `BadBlock`.
     """
-    found = Blocks.of([((0, 0, 0), block)], size_of(block))
+    found = _alone(block, size)
     rows = np.ascontiguousarray(runs, np.int32)
     if rows.ndim != 2 or rows.shape[1] != 4:
         raise ValueError(f"runs are (n, 4), not {rows.shape}")

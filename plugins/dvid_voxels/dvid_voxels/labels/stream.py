@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterator
 
 from isal import isal_zlib
-from isal.igzip_lib import IsalError
 
 from ..geometry import Triple
 from .form import Buffer
@@ -91,7 +90,7 @@ def gunzip(payload: Buffer, limit: int) -> bytes:
         unpacker = isal_zlib.decompressobj(GZIP)
         try:
             out.append(unpacker.decompress(rest, room + 1))
-        except IsalError as err:
+        except isal_zlib.error as err:  # type: ignore[misc]
             raise ValueError(f"the payload is no gzip: {err}") from None
         room -= len(out[-1])
         if room < 0:

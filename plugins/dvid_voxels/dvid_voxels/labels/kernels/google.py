@@ -1,6 +1,6 @@
 """Label blocks transcoded to Neuroglancer's compressed segmentation."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 

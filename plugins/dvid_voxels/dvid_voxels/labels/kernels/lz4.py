@@ -6,7 +6,7 @@ sub-block of one label all lines are, in others a line is where its bits are.  V
 (offset: a line) or with the voxel before (offset 8); both go on over the ends of lines.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 

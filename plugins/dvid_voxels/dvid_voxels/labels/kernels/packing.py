@@ -1,6 +1,6 @@
 """Label blocks written from voxels, sub-block by sub-block."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba import types
 
 from ..jit import OUT, VOLUME, inner, kernel, part
 from .eights import copy8, equal8
-from .memory import keep, load64, moved, moved, pointer, store8, store16, store32, store64, swapped, trailing
+from .memory import keep, load64, moved, pointer, store8, store16, store32, store64, swapped, trailing
 from .reading import HEAD, LAID, expand, pointers, width_of
 
 I64 = types.int64

@@ -1,6 +1,6 @@
 """Reading of label blocks: their structure checked and laid out, voxels counted, single voxels."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """LZ4 sequences of 64-bit voxels (https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md)."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Voxels of chosen labels, as runs and as bit masks; the chosen labels are those that are not 0."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One label of a block cut in two by runs."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 

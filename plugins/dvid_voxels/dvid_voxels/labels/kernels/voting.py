@@ -1,6 +1,6 @@
 """Blocks of the next scale, voted from their eight children."""
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
 
 from __future__ import annotations
 

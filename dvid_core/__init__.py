@@ -44,7 +44,7 @@ from .routes import (
     post,
     put,
 )
-from .settings import Compression, Settings
+from .settings import Compression, Settings, read_settings
 from .storage.base import Batch, Limits, Page, Receipt, Store, StoreConfig, Want, check_limits
 from .values import Staged, Value
 from .view import Disputed, View
@@ -60,4 +60,5 @@ __all__ = [
     "StoreInUse", "Switch", "Uint64", "Unavailable",
     "UnknownInstance", "UnknownOutcome", "Value", "Vec3", "View", "Want",
     "check_limits", "delete", "get", "head", "hookimpl", "parse_json", "post", "put",
+    "read_settings",
 ]  # fmt: skip

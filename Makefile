@@ -2,10 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
-# Optional parts: readers of image files, Arrow and Parquet.
-EXTRAS_dvid_voxels := [load]
-EXTRAS_dvid_neuronjson := [arrow]
-FOLDERS := $(foreach p,$(PLUGINS:/=),-e './$(p)$(EXTRAS_$(notdir $(p)))')
+FOLDERS := $(addprefix -e ./,$(PLUGINS:/=))
+# Readers of image files, Arrow and Parquet; by a command of their own, since pip finds a local distribution that is
+# named only with its extras for none of the others.
+OPTIONAL := -e './plugins/dvid_voxels[load]' -e './plugins/dvid_neuronjson[arrow]'
+PIP = $(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt
 EXAMPLES := $(sort $(dir $(wildcard examples/*/pyproject.toml)))
 SOURCES := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml examples/*/pyproject.toml)
 
@@ -33,10 +34,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(SOURCES) | $(VENV)/bin/python
-	$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e . $(FOLDERS)
+	$(PIP) -e . $(FOLDERS)
+	$(PIP) $(OPTIONAL)
 	touch $@
 
 $(VENV)/installed-test: $(SOURCES) | $(VENV)/bin/python
-	$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]' \
-		$(FOLDERS) $(addprefix -e ./,$(EXAMPLES))
+	$(PIP) -e '.[test]' $(FOLDERS) $(addprefix -e ./,$(EXAMPLES))
+	$(PIP) $(OPTIONAL)
 	touch $@ $(VENV)/installed

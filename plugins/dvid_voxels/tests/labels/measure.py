@@ -1,7 +1,7 @@
 """How long the kernels take: `python measure.py [LABELS.npy]`, an array (z, y, x) of uint64, sides multiples of 128.
 
-Without a file it makes cells with ragged faces, 256 voxels a side.  Times are the processor time of one thread, the best
-of five.
+Without a file it makes cells with ragged faces, 256 voxels a side.  Times are the processor time of one thread, the
+best of five.
 """
 
 from __future__ import annotations

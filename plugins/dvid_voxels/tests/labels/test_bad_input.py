@@ -175,7 +175,7 @@ def test_nothing_is_allocated_for_what_is_claimed(entries: int, grid: tuple[int,
     block = struct.pack("<4I", *grid, entries) + bytes(1000)
     tracemalloc.start()
     try:
-        for name, read in READERS.items():
+        for read in READERS.values():
             with suppress(ValueError, IndexError):
                 read(block)
         with pytest.raises(BadBlock):

@@ -24,12 +24,14 @@ def of(*found: int) -> Array:
 
 def marked(rows: NDArray[np.int32], box: Box) -> NDArray[np.int64]:
     """How often each voxel of a box is in a run; none is outside of it."""
-    out = np.zeros(box.size, int)
-    for x, y, z, n in rows.tolist():
-        assert n > 0
-        assert box.contains(Box((z, y, x), (1, 1, n)))
-        out[z - box.low[0], y - box.low[1], x - box.low[2] : x - box.low[2] + n] += 1
-    return out
+    x, y, z, n = (rows.astype(np.int64) - (*box.low[::-1], 0)).T
+    depth, height, width = box.size
+    assert np.all(n > 0) and np.all(rows[:, :3] >= box.low[::-1]) and np.all(x + n <= width)
+    edges = np.zeros((depth, height, width + 1), int)
+    np.add.at(edges, (z, y, x), 1)
+    np.add.at(edges, (z, y, x + n), -1)
+    found: NDArray[np.int64] = edges.cumsum(axis=2)[:, :, :-1]
+    return found
 
 
 class Scene:

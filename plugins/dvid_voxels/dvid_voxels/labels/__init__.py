@@ -1,7 +1,7 @@
 """Compressed label blocks: 64-bit labels of a block of voxels, and kernels that work on them without inflating them.
 
 The format is DVID's (https://pkg.go.dev/github.com/janelia-flyem/dvid/datatype/common/labels#Block), which
-Neuroglancer, neuclease and libdvid read and write.  All numbers are little-endian; a block is cut into sub-blocks of
+neuclease and libdvid read and write too.  All numbers are little-endian; a block is cut into sub-blocks of
 8 x 8 x 8 voxels, x fastest:
 
     uint32 gx, gy, gz              sub-blocks along x, y, z

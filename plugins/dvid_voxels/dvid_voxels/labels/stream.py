@@ -25,7 +25,7 @@ MEMBERS = 16
 def frame(at: Triple, payload: Buffer) -> bytes:
     """One frame of the block `at` (z, y, x in blocks)."""
     z, y, x = at
-    return _HEAD.pack(x, y, z, memoryview(payload).nbytes) + bytes(payload)
+    return b"".join((_HEAD.pack(x, y, z, memoryview(payload).nbytes), payload))
 
 
 class FrameReader:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from . import (
+from dvid_voxels.segmentation import (
     block_handlers,
     counter_handlers,
-    index_handlers,
-    mapping_handlers,
     point_handlers,
     setting_handlers,
     voxel_handlers,
 )
+
+from . import index_handlers, mapping_handlers
 
 ROUTES = (
     *voxel_handlers.ROUTES,

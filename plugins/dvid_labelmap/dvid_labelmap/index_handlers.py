@@ -28,14 +28,15 @@ from dvid_core import (
     get,
     post,
 )  # fmt: skip
+from dvid_voxels.segmentation.asking import Yes, check_body, check_indexed, read_labels
+from dvid_voxels.segmentation.body import NO_ROWS, Body, Rows, head_of, read_body
+from dvid_voxels.segmentation.index import check_rows, read_bodies, replace_index, rows_of, sizes_of
+from dvid_voxels.segmentation.keys import BODY
+from dvid_voxels.segmentation.packing import unpack_blocks
 
-from .asking import Yes, check_body, check_indexed, instance_of, read_labels
-from .body import NO_ROWS, Body, Rows, head_of, read_body
-from .index import check_rows, read_bodies, replace_index, rows_of, sizes_of
-from .keys import BODY
+from .asking import labelmap_of
 from .mapping import Labels
 from .messages import LabelIndex, LabelIndices, parse, read_index, write_indices, write_list
-from .packing import unpack_blocks
 from .snapshot import pieces
 
 ASKED = 50_000
@@ -96,7 +97,7 @@ async def get_size(view: View, label: Uint64, query: SizeQuery) -> Reply:
     """  # fmt: skip
     check_body(label)
     if query.supervoxels:
-        if not int(instance_of(view).seen(view).bodies(np.array([label], np.uint64))[0]):
+        if not int(labelmap_of(view).seen(view).bodies(np.array([label], np.uint64))[0]):
             raise BadRequest(f"supervoxel {label} was split or retired")
         [voxels] = await supervoxel_sizes(view, np.array([label], np.uint64))
     else:
@@ -121,7 +122,7 @@ async def get_sizes(view: View, request: Request, query: SizeQuery) -> Reply:
 
 async def supervoxel_sizes(view: View, supervoxels: Labels) -> list[int]:
     """The voxels of supervoxels in the indices of their bodies; 0 for those that are retired or not there."""
-    bodies = await view.run(instance_of(view).seen(view).bodies, supervoxels)
+    bodies = await view.run(labelmap_of(view).seen(view).bodies, supervoxels)
     out = np.zeros(len(supervoxels), np.uint64)
     labels = np.unique(bodies[bodies > 0]).tolist()
     for at in range(0, len(labels), AT_ONCE):
@@ -393,7 +394,7 @@ def _read_many(data: bytes) -> dict[int, Body]:
 
 async def put_indices(view: View, bodies: dict[int, Body]) -> None:
     """Replace indices, given with rows, in one commit."""
-    instance = instance_of(view)
+    instance = labelmap_of(view)
     check_rows(sum(len(body.rows or NO_ROWS) for body in bodies.values()))
     largest = max((label for label, body in bodies.items() if not body.empty), default=0)
 
@@ -413,7 +414,7 @@ async def get_index_version(view: View, label: Uint64) -> Reply:
     tkey = BODY.key(check_body(label))
     if await view.raw(tkey) is None:
         return ABSENT
-    instance = instance_of(view)
+    instance = labelmap_of(view)
     for version in instance.order(view.version):
         if not instance.has_written(BODY.number, version):
             continue

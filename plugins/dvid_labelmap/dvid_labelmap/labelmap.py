@@ -10,26 +10,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dvid_core import BadRequest, Compression, Info, Instance, LogRecord, Mutation, NodeLocked, View
-from dvid_core import Settings as AnySettings
-from dvid_voxels.extents import corners, read_extents, shown
-from dvid_voxels.geometry import Box, Triple
-from dvid_voxels.images import Picture, picture_of
-from dvid_voxels.label_events import LABEL_EVENTS, LabelsAt
-from dvid_voxels.paths import Plane, check_bytes
-from dvid_voxels.peers import RoiMask, Voxels
-from dvid_voxels.settings import with_lists
+from dvid_core import Info, LogRecord, Mutation, View
+from dvid_voxels.extents import corners
+from dvid_voxels.geometry import Triple
+from dvid_voxels.label_events import LabelsAt
+from dvid_voxels.segmentation.index import read_bodies
+from dvid_voxels.segmentation.instance import Segmentation
 
 from . import snapshot
-from .compiled import warm
 from .handlers import ROUTES
-from .index import read_bodies
-from .keys import BLOCK, CLASSES, DIRTY, EXTENTS, POSTED, SNAPSHOT
+from .keys import CLASSES, POSTED, SNAPSHOT
 from .mapping import Labels, Layer, Seen, join_all
-from .pyramid import Pyramid, compute, read_pyramid
-from .settings import LabelSettings, check_strings, checked
 from .state import State, unpack_pairs
-from .volume import LabelVolume, Unpacker
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +30,8 @@ P = TypeVar("P")
 RECORDS = 4000
 """Log records after which a snapshot is made: a start reads so many in 0.2 s."""
 
-PICTURE_BYTES = 64 << 20
 
-
-class LabelMap(Instance):
+class LabelMap(Segmentation):
     """Segmentations: a 64-bit label, the supervoxel, for each voxel, and a mapping of supervoxels to bodies.
 
     Made with POST /api/repo/<uuid>/instance and {"typename": "labelmap", "dataname": "<name>", ...}.  Settings, all
@@ -60,48 +50,22 @@ class LabelMap(Instance):
 
     typename, type_version = "labelmap", "0.1"
     type_url = "github.com/janelia-flyem/dvid/datatype/labelmap"
-    Settings = LabelSettings
     keys = CLASSES
     routes = ROUTES
-    emits = LABEL_EVENTS
 
-    settings: LabelSettings
+    state: State
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.state = State()
-        self._unpack = Unpacker(self.settings.block)
         self._orders: dict[tuple[int, int], list[int]] = {}
         self._seen: dict[int, tuple[tuple[Any, ...], int, Seen]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._tidying = False
-
-    @property
-    def unpack(self) -> Unpacker:
-        """What reads stored blocks."""
-        if self._unpack.size != self.settings.block:
-            self._unpack = Unpacker(self.settings.block)
-        return self._unpack
-
-    @classmethod
-    def read_settings(cls, raw: dict[str, Any]) -> LabelSettings:
-        if any(name.lower() == "typename" for name in raw):
-            check_strings(raw)
-        settings = cast("LabelSettings", super().read_settings(with_lists(raw)))
-        if settings.GridStore:
-            raise BadRequest(f"GridStore: {settings.GridStore!r} is no store of precomputed volumes")
-        return checked(settings)
-
-    @classmethod
-    def compression(cls, wanted: Compression, settings: AnySettings) -> Compression:
-        wanted = super().compression(wanted, settings)
-        return wanted if cast("LabelSettings", settings).Compression else Compression("gzip")
 
     # -- life
 
     async def open(self) -> None:
-        # Requests that need the kernels wait for them in their threads.
-        self._in_background(self.server.kernels.run(warm))
+        self.warm()
         root = View(self, self.repo.dag.root)
         found = await root.open(SNAPSHOT.key())
         if found is not None:
@@ -116,32 +80,7 @@ class LabelMap(Instance):
                     self.state.incoming[mutation] = await self.posted(view, mutation)
                 self.state.apply(version, number, record.payload)
         self.state.fresh = 0 if found is not None else self.state.fresh
-        await self._resume()
-
-    async def _resume(self) -> None:
-        """Finish the lower scales of ingests that a stop or crash cut short."""
-        for version in sorted(self.written(DIRTY.number)):
-            node = self.repo.dag.nodes.get(version) or self.repo.dag.root
-            view = View(self, node)
-            if view.version != version:
-                continue
-            async for page in view.scan(*DIRTY.all()):
-                for tkey, found in page:
-                    data = await found.read()  # type: ignore[union-attr]
-                    try:
-                        await self.compute_scales(view, DIRTY.unpack(tkey)[0], read_pyramid(data))
-                    except Exception:
-                        log.exception("lower scales of %s at %s are not complete", self.name, node.uuid)
-
-    async def close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _in_background(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self.resume_scales()
 
     # -- the state in memory
 
@@ -149,7 +88,7 @@ class LabelMap(Instance):
         self.state.apply(version, number, record.payload)
         if not self._tidying and (self.state.fresh >= RECORDS or self._crowded()):
             self._tidying = True
-            self._in_background(self._tidy())
+            self.in_background(self._tidy())
 
     def _crowded(self) -> bool:
         return len(self.state.mapping.layers) > 6
@@ -221,49 +160,7 @@ class LabelMap(Instance):
         self._seen[view.version] = mapping.layers, len(mapping.versions), seen
         return seen
 
-    def max_label(self, version: int) -> int:
-        """The largest label of a version and its ancestors; 0 when none is known."""
-        maxima = self.state.maxima
-        if not self.versioned:
-            return maxima.get(0, 0)
-        return max((maxima[v] for v in self.repo.dag.visible(version, maxima)), default=0)
-
-    def raises(self, version: int, label: int) -> bool:
-        """Whether `label` is beyond the largest label that the version knows."""
-        return label > self.max_label(version)
-
-    # -- voxels
-
-    def volume(
-        self, view: View, scale: int = 0, *, supervoxels: bool = False, mask: RoiMask | None = None
-    ) -> LabelVolume:
-        """The blocks of one scale as `view` sees them now."""
-        return LabelVolume(view, scale, self.unpack, None if supervoxels else self.seen(view), mask)
-
-    async def compute_scales(self, view: View, number: int, work: Pyramid) -> None:
-        """Compute the lower scales that an ingest marked as to be done."""
-        # Not on behalf of the user: a version that is locked meanwhile gets the scales of what it holds.
-        own = View(self, view.node)
-        try:
-            await compute(own, number, work, self.settings.MaxDownresLevel, self.unpack)
-        except NodeLocked:
-            log.error("lower scales of %s at %s are left as they were", self.name, view.uuid)
-
     # -- info
-
-    async def extents(self, view: View) -> Box | None:
-        """The box that was written, or what was given at creation."""
-        return await read_extents(view, EXTENTS) or self.settings.preset
-
-    def properties(self, box: Box | None) -> dict[str, Any]:
-        """What info and metadata show of the volume."""
-        settings = self.settings
-        values = [{"DataType": "uint64", "Label": "labelmap"}]
-        return {
-            **shown(settings, box, values, interpolable=False),
-            "GridStore": settings.GridStore,
-            "ScaleLevel": settings.ScaleLevel,
-        }
 
     async def info(self, view: View) -> Info:
         box = await self.extents(view)
@@ -278,16 +175,10 @@ class LabelMap(Instance):
         }
         return Info(extended=extended, extra={"Extents": corners(box)})
 
-    def has_data(self) -> bool:
-        """Whether any block was ever written."""
-        return bool(self.written(BLOCK.number))
-
     # -- for others
 
     def offer(self, protocol: type[P], view: View) -> P | None:
-        if protocol is Voxels:
-            return cast("P", SeenVoxels(self, view))
-        return cast("P", SeenLabels(self, view)) if protocol is LabelsAt else None
+        return cast("P", SeenLabels(self, view)) if protocol is LabelsAt else super().offer(protocol, view)
 
 
 def nearest_first(dag: Any, version: int) -> list[int]:
@@ -308,24 +199,6 @@ def nearest_first(dag: Any, version: int) -> list[int]:
         # The last parent is walked first, so that what it shares with others comes last.
         todo += [(p, False) for p in dag.nodes[at].parents]
     return out[::-1]
-
-
-class SeenVoxels:
-    """A labelmap as `Voxels`, for other datatypes."""
-
-    def __init__(self, instance: LabelMap, view: View) -> None:
-        self._instance, self._view = instance, view
-
-    @property
-    def voxel_size(self) -> tuple[float, float, float]:
-        return self._instance.settings.VoxelSize
-
-    async def extents(self) -> Box | None:
-        return await self._instance.extents(self._view)
-
-    async def picture(self, plane: Plane, box: Box) -> Picture:
-        check_bytes(box.count, 8, PICTURE_BYTES)
-        return picture_of(plane.flat(await self._instance.volume(self._view).read(box)), "rgba16")
 
 
 class SeenLabels:

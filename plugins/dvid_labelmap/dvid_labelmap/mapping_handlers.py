@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
 from dvid_core import EMPTY, OCTETS, About, Mutation, Reply, Request, View, get, post
 from dvid_voxels.label_events import SupervoxelsMapped, pack_labels
+from dvid_voxels.segmentation.asking import Yes, read_labels
+from dvid_voxels.segmentation.body import has_supervoxel
+from dvid_voxels.segmentation.keys import BODY
 
-from .asking import Yes, instance_of, read_labels
-from .body import has_supervoxel
-from .keys import BODY, POSTED
+from .asking import labelmap_of
+from .keys import POSTED
 from .mapping import Labels, Seen, ordered
 from .messages import read_mappings
 from .snapshot import pieces
@@ -52,7 +54,7 @@ async def get_mapping(view: View, request: Request, query: MappingQuery) -> Repl
         GET /api/node/3f8c/segmentation/mapping     with the body  [23, 24]
     """
     supervoxels = await read_labels(view, request, query.hash)
-    seen = instance_of(view).seen(view)
+    seen = labelmap_of(view).seen(view)
     bodies, mapped = seen.find(supervoxels) if len(supervoxels) < 4096 else await view.run(seen.find, supervoxels)
     if not query.nolookup:
         bodies = bodies.copy()
@@ -74,7 +76,7 @@ async def get_mappings(view: View, query: MappingsQuery) -> Reply:
         GET /api/node/3f8c/segmentation/mappings
         GET /api/node/3f8c/segmentation/mappings?format=binary
     """  # fmt: skip
-    seen = instance_of(view).seen(view)
+    seen = labelmap_of(view).seen(view)
     supervoxels, bodies = await view.run(_moved, seen)
     if query.format == "binary":
         return Reply(content_type=OCTETS, stream=_pairs(view, supervoxels, bodies), length=16 * len(supervoxels))
@@ -125,7 +127,7 @@ async def post_mappings(view: View, request: Request) -> Reply:
 
 async def map_supervoxels(view: View, supervoxels: Labels, bodies: Labels) -> None:
     """Map supervoxels in one commit, however many there are."""
-    instance = instance_of(view)
+    instance = labelmap_of(view)
     if len(supervoxels) <= IN_RECORD:
 
         async def change(m: Mutation) -> None:
@@ -161,7 +163,7 @@ async def get_supervoxel_splits(view: View) -> Reply:
     The nearest version comes first; versions without splits are left out.
     """
     out: list[object] = []
-    instance = instance_of(view)
+    instance = labelmap_of(view)
     nodes = instance.repo.dag.nodes
     for version in instance.order(view.version):
         splits = instance.state.splits.get(version)
@@ -171,9 +173,34 @@ async def get_supervoxel_splits(view: View) -> Reply:
     return Reply.json(out)
 
 
+async def get_map_stats(view: View) -> Reply:
+    """What the mappings of all labelmaps of the server take: {<name>: {"MapEntries", "MapSize", ...}}."""
+    out: dict[str, Any] = {}
+    for repo in view.instance.server.repos.by_id.values():
+        for name, instance in repo.instances.items():
+            if type(instance) is type(view.instance):
+                mapping = instance.state.mapping  # type: ignore[attr-defined]
+                out[name] = {
+                    "MapEntries": mapping.count,
+                    "MapSize": _size(mapping.nbytes),
+                    "NumVersions": len(mapping.versions),
+                    "MaxVersion": max(mapping.versions, default=0),
+                }
+    return Reply.json(out)
+
+
+def _size(nbytes: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if nbytes < 1000:
+            return f"{nbytes:.0f} {unit}" if unit == "B" or nbytes >= 10 else f"{nbytes:.1f} {unit}"
+        nbytes /= 1000
+    return f"{nbytes:.1f} GB"
+
+
 ROUTES = (
     get("mapping", get_mapping, query=MappingQuery),
     get("mappings", get_mappings, query=MappingsQuery),
     post("mappings", post_mappings),
     get("supervoxel-splits", get_supervoxel_splits),
+    get("map-stats", get_map_stats),
 )

@@ -22,9 +22,8 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from dvid_core import BadRequest
-
-from .body import UNTOUCHED, Body, Rows, Touch
-from .packing import from_wire, to_wire
+from dvid_voxels.segmentation.body import UNTOUCHED, Body, Rows, Touch
+from dvid_voxels.segmentation.packing import from_wire, to_wire
 
 _F = descriptor_pb2.FieldDescriptorProto
 

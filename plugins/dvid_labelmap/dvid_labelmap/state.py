@@ -2,12 +2,10 @@
 
 The payload of a record is a dict, all keys optional:
 
-    max      the largest label that the version has now
-    next     [the last label that was handed out, a ceiling or 0, a number that grows: logs of versions are read one
-             after another, and all versions share this]
-    map      bytes: n supervoxels, then their n bodies, u64 LE
-    posted   a mutation id: the mapping is under `keys.POSTED`
-    splits   [[mutation id, supervoxel, remain, split], ...], see supervoxel-splits
+    max, next   see `Counters`
+    map         bytes: n supervoxels, then their n bodies, u64 LE
+    posted      a mutation id: the mapping is under `keys.POSTED`
+    splits      [[mutation id, supervoxel, remain, split], ...], see supervoxel-splits
 """
 
 from __future__ import annotations
@@ -16,26 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from dvid_core import BadRequest
+from dvid_voxels.segmentation.counters import Counters
 
 from .mapping import Labels, Layer, Mapping
 from .snapshot import Head
 
-LAST = 2**64 - 1
 
-
-class State:
+class State(Counters):
     """One per instance.  `apply` is its only writer."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.mapping = Mapping()
-        self.maxima: dict[int, int] = {}
-        """By version: the largest label ever written or handed out in it."""
-        self.next_label = 0
-        """The last label handed out since an admin set where labels come from; 0 before."""
-        self.ceiling = 0
-        self.turn = 0
-        """Which record set these two."""
         self.numbers: dict[int, int] = {}
         """By version: the last log record in here."""
         self.splits: dict[int, list[list[int]]] = {}
@@ -51,40 +41,15 @@ class State:
             return
         self.numbers[version] = number
         self.fresh += 1
+        super().apply(version, number, payload)
         if not isinstance(payload, dict):
             return
-        if "max" in payload:
-            self.maxima[version] = max(self.maxima.get(version, 0), payload["max"])
-        if "next" in payload:
-            *values, turn = payload["next"]
-            if turn > self.turn:
-                (self.next_label, self.ceiling), self.turn = values, turn
         if "map" in payload:
             self.mapping.add(version, *unpack_pairs(payload["map"]))
         if "splits" in payload:
             self.splits.setdefault(version, []).extend(payload["splits"])
         if "posted" in payload:
             self.mapping.add(version, *self.incoming.pop(payload["posted"]), sort=False)
-
-    # -- counters
-
-    @property
-    def largest(self) -> int:
-        """The largest label of all versions."""
-        return max(self.maxima.values(), default=0)
-
-    def reserve(self, count: int) -> tuple[int, dict[str, Any]]:
-        """The first of `count` new labels, and the payload that takes them.  Raises `BadRequest`."""
-        base = self.next_label or self.largest
-        last = base + count
-        if last > LAST:
-            raise BadRequest(f"{count} labels from {base + 1} on are beyond 2^64-1")
-        if self.ceiling and last > self.ceiling:
-            raise BadRequest(f"{count} labels from {base + 1} on are beyond the ceiling, {self.ceiling}")
-        payload: dict[str, Any] = {"max": last}
-        if self.next_label:
-            payload["next"] = [last, self.ceiling, self.turn + 1]
-        return base + 1, payload
 
     # -- snapshots
 
@@ -114,4 +79,4 @@ def unpack_pairs(data: bytes) -> tuple[Labels, Labels]:
     return both[: len(both) // 2], both[len(both) // 2 :]
 
 
-__all__ = ["LAST", "State", "pack_pairs", "unpack_pairs"]
+__all__ = ["State", "pack_pairs", "unpack_pairs"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dvid_labelmap import pyramid
 
 from dvid_core.testing.fixtures import RunningServer
+from dvid_voxels.segmentation import pyramid
 
 from .segmentation import Segmentation, cells, halved, stream
 

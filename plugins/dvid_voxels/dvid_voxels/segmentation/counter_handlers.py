@@ -10,13 +10,10 @@ import msgspec
 from dvid_core import EMPTY, About, BadRequest, Mutation, Param, Reply, Uint64, View, get, post
 
 from .asking import check_indexed
-from .state import LAST
+from .counters import LAST, LOCK
 
 MAX_LABEL = 1 << 48
 """The largest label to which an admin may raise a max label."""
-
-COUNTERS = (0, 3)
-"""The lock of the counters, which all versions share."""
 
 
 def _ceiling(text: str) -> int:
@@ -57,7 +54,7 @@ async def post_maxlabel(view: View, label: Uint64) -> Reply:
         if instance.raises(view.version, label):
             m.record(payload={"max": label})
 
-    await view.edit("maxlabel", change, locks=(COUNTERS,))
+    await view.edit("maxlabel", change, locks=(LOCK,))
     return EMPTY
 
 
@@ -83,7 +80,7 @@ async def post_nextlabel(view: View, count: Uint64) -> Reply:
         m.record(payload=payload)
         return first
 
-    first = (await view.edit("nextlabel", change, locks=(COUNTERS,))).result
+    first = (await view.edit("nextlabel", change, locks=(LOCK,))).result
     return Reply.json({"start": first, "end": first + count - 1})
 
 
@@ -103,7 +100,7 @@ async def post_set_nextlabel(view: View, label: Uint64, query: NextQuery) -> Rep
             raise BadRequest(f"label: {label} is beyond the ceiling, {ceiling}")
         m.record(payload={"next": [label, ceiling, instance.state.turn + 1]})
 
-    await view.edit("set-nextlabel", change, locks=(COUNTERS,))
+    await view.edit("set-nextlabel", change, locks=(LOCK,))
     return EMPTY
 
 

@@ -1,4 +1,4 @@
-"""When this plug-in's compiled kernels are loaded: at first use, or by `warm` in a thread at the start."""
+"""When the compiled kernels are loaded: at first use, or by `warm` in a thread at the start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 from functools import cache
 from typing import Any
 
-from dvid_voxels import labels
+from .. import labels
 
 
 @cache

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dvid_core import Reply
-from dvid_voxels.geometry import Box
-from dvid_voxels.images import Format, check_picture, encode, picture_of
-from dvid_voxels.paths import Plane
 
+from ..geometry import Box
+from ..images import Format, check_picture, encode, picture_of
+from ..paths import Plane
 from .volume import Array, LabelVolume
 
 BACKGROUND = (99, 133, 42)

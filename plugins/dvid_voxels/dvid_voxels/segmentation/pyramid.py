@@ -15,9 +15,9 @@ from itertools import chain
 import msgspec
 
 from dvid_core import Mutation, View
-from dvid_voxels import labels
-from dvid_voxels.geometry import Triple
 
+from .. import labels
+from ..geometry import Triple
 from .keys import BLOCK, DIRTY
 from .volume import Unpacker, packed
 

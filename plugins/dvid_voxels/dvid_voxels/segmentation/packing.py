@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvid_core import BadRequest
-from dvid_voxels.geometry import Triple
+
+from ..geometry import Triple
 
 REACH = 1 << 20
 """Block coordinates that are indexed lie between -REACH and REACH, both excluded."""

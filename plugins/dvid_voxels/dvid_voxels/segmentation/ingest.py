@@ -15,21 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvid_core import BadRequest, Mutation, View
-from dvid_voxels import labels
-from dvid_voxels.extents import grow_extents, read_extents
-from dvid_voxels.geometry import Box, Triple
-from dvid_voxels.label_events import VoxelsWritten
 
-from .body import Rows
+from .. import labels
+from ..extents import grow_extents, read_extents
+from ..geometry import Box, Triple
+from ..label_events import VoxelsWritten
+from .body import Labels, Rows
 from .index import Change, change_of, set_counts
 from .keys import BLOCK, DIRTY, EXTENTS
-from .mapping import Labels, Seen
 from .packing import check_reach, pack_blocks
 from .pyramid import Pyramid, touched_parents
-from .volume import Unpacker, is_gzip, packed
+from .volume import Bodies, Unpacker, is_gzip, packed
 
 if TYPE_CHECKING:
-    from .labelmap import LabelMap
+    from .instance import Segmentation
 
 GROUP = 64
 """Blocks of one commit."""
@@ -79,7 +78,7 @@ class Ingest:
     def __init__(self, view: View, options: Options, extents: Box | None = None) -> None:
         """`extents` is what the extents grow by besides the blocks, in voxels."""
         self.view, self.options = view, options
-        self.instance = cast("LabelMap", view.instance)
+        self.instance = cast("Segmentation", view.instance)
         self.size = self.instance.settings.block
         self.extents = extents
         self._known: Box | None = None
@@ -248,11 +247,11 @@ class Changes(msgspec.Struct, frozen=True, eq=False):
 
     change: Change
     old: list[bytes | None]
-    seen: Seen
+    seen: Bodies
     """What they were made of."""
 
 
-def _changes(ready: Ready, old: list[bytes | None], unpack: Unpacker, seen: Seen) -> Changes:
+def _changes(ready: Ready, old: list[bytes | None], unpack: Unpacker, seen: Bodies) -> Changes:
     """All labels of the old and the new content of blocks, with their voxels in the new one."""
     packed_names = pack_blocks(np.array(ready.names))
     blocks = [packed_names[ready.block]]

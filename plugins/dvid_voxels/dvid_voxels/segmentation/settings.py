@@ -1,4 +1,4 @@
-"""What a labelmap can be told when it is made."""
+"""What an instance of label volumes can be told when it is made."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import msgspec
 
 from dvid_core import BadRequest
-from dvid_voxels.settings import VoxelSettings, extents_box
+
+from ..settings import VoxelSettings, extents_box
 
 BLOCK_VOXELS = 1 << 24
 """Voxels of the largest block: it is worked on whole."""
 
 
 class LabelSettings(VoxelSettings, frozen=True, kw_only=True):
-    """Settings of a labelmap, by the wire's names."""
+    """Settings of label volumes, by the wire's names."""
 
     BlockSize: tuple[int, int, int] = (64, 64, 64)
     IndexedLabels: bool = True

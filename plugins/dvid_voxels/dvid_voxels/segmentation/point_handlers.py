@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvid_core import JSON, About, BadRequest, Reply, Request, Vec3, View, get
-from dvid_voxels import labels
 
+from .. import labels
 from .asking import LabelQuery, instance_of, read_list
 from .volume import Unpacker
 

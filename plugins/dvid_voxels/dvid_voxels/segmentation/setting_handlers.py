@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from dvid_core import EMPTY, BadRequest, Mutation, Reply, Request, View, get, parse_json, post
-from dvid_voxels.extents import ExtentsBody, axes, pack_box
-from dvid_voxels.settings import extents_box
 
+from ..extents import ExtentsBody, axes, pack_box
+from ..settings import extents_box
 from .asking import instance_of
 from .keys import EXTENTS
 from .settings import CHANGEABLE, NAMES, LabelSettings, check_strings, checked
@@ -87,34 +87,9 @@ async def post_resolution(view: View, request: Request) -> Reply:
     return EMPTY
 
 
-async def get_map_stats(view: View) -> Reply:
-    """What the mappings of all labelmaps of the server take: {<name>: {"MapEntries", "MapSize", ...}}."""
-    out: dict[str, Any] = {}
-    for repo in view.instance.server.repos.by_id.values():
-        for name, instance in repo.instances.items():
-            if type(instance) is type(view.instance):
-                mapping = instance.state.mapping  # type: ignore[attr-defined]
-                out[name] = {
-                    "MapEntries": mapping.count,
-                    "MapSize": _size(mapping.nbytes),
-                    "NumVersions": len(mapping.versions),
-                    "MaxVersion": max(mapping.versions, default=0),
-                }
-    return Reply.json(out)
-
-
-def _size(nbytes: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if nbytes < 1000:
-            return f"{nbytes:.0f} {unit}" if unit == "B" or nbytes >= 10 else f"{nbytes:.1f} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:.1f} GB"
-
-
 ROUTES = (
     get("metadata", get_metadata),
     post("info", post_info),
     post("extents", post_extents),
     post("resolution", post_resolution),
-    get("map-stats", get_map_stats),
 )

@@ -6,22 +6,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from dvid_core import KeyClass, View
-from dvid_voxels import labels
-from dvid_voxels.codecs import Codec, DamagedBlock
-from dvid_voxels.geometry import Box, Triple
-from dvid_voxels.peers import RoiMask
-from dvid_voxels.pipeline import pipelined
-from dvid_voxels.volume import Stored, Volume
 
+from .. import labels
+from ..codecs import Codec, DamagedBlock
+from ..geometry import Box, Triple
+from ..peers import RoiMask
+from ..pipeline import pipelined
+from ..volume import Stored, Volume
 from .keys import ScaleKey
-from .mapping import Seen
 
 Array: TypeAlias = NDArray[np.uint64]
 
@@ -44,6 +43,31 @@ KEPT = 24 << 20
 
 PLAIN = 128
 """Bytes of a block that is stored as it is."""
+
+
+class Bodies(Protocol):
+    """Which bodies supervoxels belong to, at one version and moment.  Its methods are kernels."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether every supervoxel is its own body."""
+        ...
+
+    def bodies(self, supervoxels: Array) -> Array:
+        """(n,) -> the body of each; 0 for those that are retired."""
+        ...
+
+
+class _Themselves:
+    """Every supervoxel is its own body."""
+
+    empty = True
+
+    def bodies(self, supervoxels: Array) -> Array:
+        return supervoxels
+
+
+THEMSELVES: Bodies = cast("Bodies", _Themselves())
 
 
 def is_gzip(stored: bytes | memoryview) -> bool:
@@ -102,7 +126,7 @@ class BlockReader(Volume, frozen=True):
         return BATCH
 
 
-def together(found: Iterable[Stored], unpack: Unpacker, seen: Seen | None) -> labels.Blocks:
+def together(found: Iterable[Stored], unpack: Unpacker, seen: Bodies | None) -> labels.Blocks:
     """A kernel: stored blocks side by side, their tables mapped to bodies when `seen` is given."""
     try:
         blocks = labels.Blocks.of([(at, unpack(stored)) for at, stored in found], unpack.size)
@@ -119,7 +143,7 @@ class LabelVolume(msgspec.Struct, frozen=True):
     view: View
     scale: int
     unpack: Unpacker
-    seen: Seen | None = None
+    seen: Bodies | None = None
     """What makes bodies of supervoxels; None leaves supervoxels."""
     mask: RoiMask | None = None
     """Blocks outside read as 0."""
@@ -232,12 +256,12 @@ class LabelVolume(msgspec.Struct, frozen=True):
         return out
 
 
-def _fill(out: Array, box: Box, found: Sequence[Stored], unpack: Unpacker, seen: Seen | None) -> None:
+def _fill(out: Array, box: Box, found: Sequence[Stored], unpack: Unpacker, seen: Bodies | None) -> None:
     together(found, unpack, seen).fill(out, box.low)
 
 
 def _made(
-    kernel: Any, found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, box: Box, args: tuple[Any, ...]
+    kernel: Any, found: Sequence[Stored], unpack: Unpacker, seen: Bodies | None, box: Box, args: tuple[Any, ...]
 ) -> Any:
     return kernel(together(found, unpack, seen), box, *args)
 
@@ -246,7 +270,7 @@ def _lz4_piece(blocks: labels.Blocks, box: Box, last: bool) -> Any:
     return labels.lz4_piece(blocks, box, last=last)
 
 
-def _labels_at(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, points: NDArray[np.int64]) -> Array:
+def _labels_at(found: Sequence[Stored], unpack: Unpacker, seen: Bodies | None, points: NDArray[np.int64]) -> Array:
     at = together(found, unpack, None).labels_at(points)
     return at if seen is None else seen.bodies(at)
 

@@ -10,17 +10,17 @@ import msgspec
 import numpy as np
 
 from dvid_core import EMPTY, OCTETS, About, BadRequest, Flag, Reply, Request, Switch, Vec3, View, get, post, put
-from dvid_voxels import labels
-from dvid_voxels.geometry import Box
-from dvid_voxels.images import parse_format
-from dvid_voxels.ingest import BodyReader
-from dvid_voxels.paths import PlaneName, Size, check_aligned, check_bytes
-from dvid_voxels.peers import RoiMask
-from dvid_voxels.pipeline import pipelined
-from dvid_voxels.resample import source_size
-from dvid_voxels.spool import Spool
-from dvid_voxels.throttle import throttled, throttled_stream
 
+from .. import labels
+from ..geometry import Box
+from ..images import parse_format
+from ..ingest import BodyReader
+from ..paths import PlaneName, Size, check_aligned, check_bytes
+from ..peers import RoiMask
+from ..pipeline import pipelined
+from ..resample import source_size
+from ..spool import Spool
+from ..throttle import throttled, throttled_stream
 from .asking import ThrottledQuery, instance_of, mask_of
 from .ingest import GROUP, Ingest, Options
 from .packing import check_reach

@@ -1,4 +1,4 @@
-"""Counts set in many small indices at once, see `dvid_labelmap.body` for their form."""
+"""Counts set in many small indices at once, see `body` for their form."""
 
 from __future__ import annotations
 

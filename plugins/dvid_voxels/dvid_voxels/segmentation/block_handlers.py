@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from dvid_core import EMPTY, About, BadRequest, Flag, Reply, Request, Switch, Vec3, View, get, post, put
-from dvid_voxels.paths import box_of, check_aligned, parse_blocks
-from dvid_voxels.throttle import throttled, throttled_stream
 
+from ..paths import box_of, check_aligned, parse_blocks
+from ..throttle import throttled, throttled_stream
 from .asking import Scale, ThrottledQuery, instance_of
 from .ingest import Ingest, Options
 from .sending import frame_stream

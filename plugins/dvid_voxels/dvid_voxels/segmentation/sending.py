@@ -8,13 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from dvid_voxels import labels
-from dvid_voxels.geometry import Box
-from dvid_voxels.pipeline import pipelined
-from dvid_voxels.volume import Stored
-
-from .mapping import Seen
-from .volume import LabelVolume, Unpacker, is_gzip, together
+from .. import labels
+from ..geometry import Box
+from ..pipeline import pipelined
+from ..volume import Stored
+from .volume import Bodies, LabelVolume, Unpacker, is_gzip, together
 
 Form = Literal["blocks", "uncompressed", "lz4", "gzip"]
 
@@ -32,7 +30,7 @@ async def frame_stream(volume: LabelVolume, batches: AsyncIterator[list[Stored]]
             yield piece
 
 
-def frames(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, form: Form) -> bytes:
+def frames(found: Sequence[Stored], unpack: Unpacker, seen: Bodies | None, form: Form) -> bytes:
     """A kernel: the frames of stored blocks."""
     if form == "blocks":
         return b"".join(
@@ -53,7 +51,7 @@ def frames(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None, form: F
     return b"".join(out)
 
 
-def _blocks(found: Sequence[Stored], unpack: Unpacker, seen: Seen | None) -> list[bytes | memoryview]:
+def _blocks(found: Sequence[Stored], unpack: Unpacker, seen: Bodies | None) -> list[bytes | memoryview]:
     """gzip members of label blocks: as they are stored where nothing in them is mapped."""
     if seen is None or seen.empty:
         return [_gzip(stored) for _, stored in found]

@@ -39,7 +39,9 @@ SERVING = {"aiohttp.web", "uvloop"}
 
 SLOW = {"numba", "blosc2"}
 """Take a good part of a second to import, so plug-ins load them when they are needed."""
-PATIENT = ["dvid_core.testing", "dvid_voxels.labels.jit", "dvid_voxels.labels.kernels", "dvid_voxels.segmentation.kernels"]
+PATIENT = [
+    "dvid_core.testing", "dvid_voxels.labels.jit", "dvid_voxels.labels.kernels", "dvid_voxels.segmentation.kernels",
+]  # fmt: skip
 """Modules that may load them: they are themselves imported when they are needed."""
 
 

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import dvid_keyvalue
 import pytest
 
-from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
-from dvid_core.testing.replay import Case, find_cases, replay, typenames
+from dvid_core.testing.replay import Case, find_cases, parameters, replay
 
 HERE = Path(__file__).parent
 CASES = find_cases(HERE / "cases")
-INSTALLED = load_plugins([dvid_keyvalue]).datatypes.keys()
 
 
-def marked(case: Case) -> Any:
-    """The case as a parameter; one that needs datatypes which are not installed is expected to fail."""
-    missing = ", ".join(sorted(typenames(case) - INSTALLED))
-    marks = [pytest.mark.xfail(strict=True, reason=f"not installed: {missing}")] if missing else []
-    return pytest.param(case, id=case.name, marks=marks)
-
-
-@pytest.mark.parametrize("case", [marked(case) for case in CASES])
+@pytest.mark.parametrize("case", parameters(CASES, [dvid_keyvalue]))
 async def test_a_recorded_case_is_answered_as_by_the_reference(case: Case, server: RunningServer) -> None:
     assert await replay(case, server.url) == []
 

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.meaning import DECODERS
-from dvid_core.testing.replay import Case, find_cases, replay, typenames
+from dvid_core.testing.replay import Case, find_cases, parameters, replay
 
 CASES = find_cases(Path(__file__).parent / "cases")
-INSTALLED = load_plugins([dvid_imageblk, dvid_imagetile]).datatypes.keys()
 STEPS = 187
 
 
@@ -27,14 +25,7 @@ def picture(data: bytes, _: Any) -> Any:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def marked(case: Case) -> Any:
-    """The case as a parameter; one that needs datatypes which are not installed is expected to fail."""
-    missing = ", ".join(sorted(typenames(case) - INSTALLED))
-    marks = [pytest.mark.xfail(strict=True, reason=f"not installed: {missing}")] if missing else []
-    return pytest.param(case, id=case.name, marks=marks)
-
-
-@pytest.mark.parametrize("case", [marked(case) for case in CASES])
+@pytest.mark.parametrize("case", parameters(CASES, [dvid_imageblk, dvid_imagetile]))
 async def test_a_recorded_case_is_answered_as_by_the_reference(case: Case, server: RunningServer) -> None:
     assert await replay(case, server.url, {**DECODERS, "image": picture}) == []
 

@@ -9,13 +9,11 @@ from typing import Any
 import dvid_roi
 import pytest
 
-from dvid_core.plugins import load_plugins
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.meaning import DECODERS
-from dvid_core.testing.replay import Case, find_cases, replay, typenames
+from dvid_core.testing.replay import Case, find_cases, parameters, replay
 
 CASES = find_cases(Path(__file__).parent / "cases")
-INSTALLED = load_plugins([dvid_roi]).datatypes.keys()
 STEPS = 213
 
 
@@ -24,14 +22,7 @@ def blocks_of_spans(data: bytes, _: Any) -> set[tuple[int, int, int]]:
     return {(z, y, x) for z, y, x0, x1 in json.loads(data) for x in range(x0, x1 + 1)}
 
 
-def marked(case: Case) -> Any:
-    """The case as a parameter; one that needs datatypes which are not installed is expected to fail."""
-    missing = ", ".join(sorted(typenames(case) - INSTALLED))
-    marks = [pytest.mark.xfail(strict=True, reason=f"not installed: {missing}")] if missing else []
-    return pytest.param(case, id=case.name, marks=marks)
-
-
-@pytest.mark.parametrize("case", [marked(case) for case in CASES])
+@pytest.mark.parametrize("case", parameters(CASES, [dvid_roi]))
 async def test_a_recorded_case_is_answered_as_by_the_reference(case: Case, server: RunningServer) -> None:
     assert await replay(case, server.url, {**DECODERS, "spans": blocks_of_spans}) == []
 

@@ -5,6 +5,7 @@ Fixtures are in `dvid_core.testing.fixtures`, recorded exchanges in `dvid_core.t
 
 from .api import Answer, Api
 from .gil import assert_releases_gil
-from .stores import StoreMachine, StoreSuite
+from .store_machine import StoreMachine
+from .stores import StoreSuite
 
 __all__ = ["Answer", "Api", "StoreMachine", "StoreSuite", "assert_releases_gil"]

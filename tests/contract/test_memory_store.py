@@ -8,7 +8,8 @@ from hypothesis import settings
 
 from dvid_core.storage.base import Store, StoreConfig
 from dvid_core.storage.memory import MemoryStore
-from dvid_core.testing.stores import StoreMachine, StoreSuite
+from dvid_core.testing.store_machine import StoreMachine
+from dvid_core.testing.stores import StoreSuite
 
 
 class TestMemoryStore(StoreSuite):

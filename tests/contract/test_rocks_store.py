@@ -18,7 +18,8 @@ from dvid_core.errors import ConfigError, StoreClosed, StoreError, StoreInUse, U
 from dvid_core.storage.base import Durability, Receipt, Store
 from dvid_core.storage.rocks import RocksConfig, RocksStore
 from dvid_core.storage.rocks_files import LARGE, MARKER, POINT_DELETES
-from dvid_core.testing.stores import END, StoreMachine, StoreSuite, batch, pairs
+from dvid_core.testing.store_machine import StoreMachine
+from dvid_core.testing.stores import END, StoreSuite, batch, pairs
 
 
 async def open_rocks(place: Path, durable: Durability = "edits") -> RocksStore:

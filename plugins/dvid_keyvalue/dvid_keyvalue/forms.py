@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Literal, Protocol
 
 import msgspec
+from dvid_messages.keyvalues import entry_head
 
 from dvid_core import JSON, OCTETS, BadRequest, Disputed, Reply, Value, View, parse_json
-
-from .messages import entry_head
 
 Form = Literal["protobuf", "json", "tar"]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from dvid_core import BadRequest
+from dvid_messages import parse
+from dvid_messages.keyvalues import KeyValue, KeyValues
 
-from .messages import KeyValue, KeyValues, parse
+from dvid_core import BadRequest
 
 ENTRY, KEY, VALUE = 0x0A, 0x0A, 0x12
 """Tags of `KeyValues.kvs`, `KeyValue.key` and `KeyValue.value`."""

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
+from dvid_messages import parse
+from dvid_messages.keyvalues import Keys
 
 from dvid_core import BadRequest, View, parse_json
 
 from .forms import Form, Item, undisputed
 from .keys import KEY
-from .messages import Keys, parse
 from .ranges import checked_range
 
 MANY = 256

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from dvid_keyvalue.messages import Keys, KeyValues
+from dvid_messages.keyvalues import Keys, KeyValues
 
 from dvid_core.testing import Answer, Api
 

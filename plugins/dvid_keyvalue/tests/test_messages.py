@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-from dvid_keyvalue.messages import Keys, KeyValues
 from dvid_keyvalue.uploads import read_pairs
+from dvid_messages.keyvalues import Keys, KeyValues
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

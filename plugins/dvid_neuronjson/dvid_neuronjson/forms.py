@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 import msgspec
+from dvid_messages.keyvalues import entry_head
 
 from dvid_core import JSON, OCTETS, About, BadRequest, Flag, Reply
-
-from .messages import entry
 
 Form = Literal["protobuf", "json", "tar"]
 
@@ -90,7 +89,7 @@ async def _list(parts: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:
 
 async def _protobuf(items: Items) -> AsyncIterator[bytes]:
     async for page in items:
-        yield b"".join([entry(key.encode(), value or b"") for key, value in page])
+        yield b"".join([entry_head(key, len(value or b"")) + (value or b"") for key, value in page])
 
 
 async def _object(items: Items) -> AsyncIterator[bytes]:

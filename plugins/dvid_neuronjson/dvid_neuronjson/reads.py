@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
+from dvid_messages import parse
+from dvid_messages.keyvalues import Keys
 
 from dvid_core import JSON, About, BadRequest, Flag, NotFound, Reply, Request, View, parse_json
 
 from .forms import FormQuery, Items, as_list, by_key
 from .keys import EDITOR_SCHEMAS, SCHEMA, Bound, Key, body_key
-from .messages import Keys, parse
 from .pace import Pace
 from .reading import find, find_many, pages, undisputed
 from .selection import PORTION, Selection, Shown, is_bare

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
+from dvid_messages import parse
+from dvid_messages.keyvalues import KeyValues
 
 from dvid_core import (
     EMPTY,
@@ -26,7 +28,6 @@ from dvid_core import (
 
 from .editing import remove, write
 from .keys import EDITOR_SCHEMAS, JSON_SCHEMA, SCHEMA, Key, body_key
-from .messages import KeyValues, parse
 from .pace import Pace
 from .reading import neurons
 from .schemas import Validator, read_schema

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from dvid_neuronjson.messages import KeyValues
+from dvid_messages.keyvalues import KeyValues
 
 from dvid_core.testing.api import Answer, Api
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -17,22 +15,6 @@ from dvid_core.mutation import Mutation
 from dvid_core.storage.wrap import Wrapped
 from dvid_core.testing.cells import COUNT, USER, Changed, Echo
 from dvid_core.testing.world import World
-
-
-@pytest.fixture(params=["memory", "rocksdb"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    world = await World(tmp_path / "store" if request.param == "rocksdb" else None).open()
-    yield world
-    await world.server.aclose()
-
-
-@pytest.fixture
-async def kept(tmp_path: Path) -> AsyncIterator[World]:
-    """A world that survives its server."""
-    world = await World(tmp_path / "store").open()
-    yield world
-    await world.server.aclose()
-
 
 # Delivery
 

@@ -18,8 +18,8 @@ from .storage.base import Store
 INLINE = 64 << 10
 CHUNK = 1 << 20
 TOMBSTONE = b""
-_PLAIN = b"\x00"
-_MANIFEST = b"\x01"
+PLAIN, MANIFEST = 0, 1
+"""Codec bytes: the payload follows; its size and id do."""
 _READ_AHEAD = 4
 
 
@@ -33,13 +33,13 @@ class Staged(msgspec.Struct, frozen=True):
 def encode(value: bytes | Staged) -> bytes:
     """The stored form of a small or staged value."""
     if isinstance(value, Staged):
-        return _MANIFEST + value.id.to_bytes(8, "big") + value.size.to_bytes(8, "big")
-    return _PLAIN + value
+        return bytes((MANIFEST,)) + value.id.to_bytes(8, "big") + value.size.to_bytes(8, "big")
+    return b"\x00" + value
 
 
 def manifest_id(raw: bytes | None) -> int | None:
     """The id of the chunks when `raw` is a manifest, else None."""
-    return int.from_bytes(raw[1:9], "big") if raw and raw[0] == 1 else None
+    return int.from_bytes(raw[1:9], "big") if raw and raw[0] == MANIFEST else None
 
 
 class Value:
@@ -49,10 +49,10 @@ class Value:
 
     def __init__(self, raw: bytes, store: Store, instance: int) -> None:
         self._raw, self._store, self._instance = raw, store, instance
-        if raw[0] == 0:
+        if raw[0] == PLAIN:
             self._id: int | None = None
             self.size = len(raw) - 1
-        elif raw[0] == 1:
+        elif raw[0] == MANIFEST:
             self._id, self.size = int.from_bytes(raw[1:9], "big"), int.from_bytes(raw[9:17], "big")
         else:
             raise ValueError(f"stored value with unknown codec {raw[0]}")

@@ -14,7 +14,7 @@ from .errors import BadRequest, MergeConflict
 from .keys import NEWEST, Kind, chunk_key, u32, u64
 from .requests import SYSTEM, Caller
 from .storage.base import Batch, Page, Want
-from .values import CHUNK, INLINE, Staged, Value
+from .values import CHUNK, INLINE, PLAIN, Staged, Value
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -184,7 +184,16 @@ class View:
 
     async def buffers(self, tkeys: Sequence[bytes]) -> list[memoryview | None]:
         """The same as `get_many` without a copy, for values of many kilobytes that are only read."""
-        values = await self._settled(tkeys)
+        if len(tkeys) > 1 and len(writers := self.writers(tkeys[0][0])) == 1:
+            # What hundreds of blocks of one request take: a third of the time of the way through `Value`.
+            last = u32(NEWEST - writers[0])
+            prefix = self._prefix
+            raws = await self.instance.store.get_many([prefix + k + last for k in tkeys])
+            if all(not r or r[0] == PLAIN for r in raws):
+                return [memoryview(r)[1:] if r else None for r in raws]
+            values = [self._value(r) for r in raws]
+        else:
+            values = await self._settled(tkeys)
         return [v if v is None else v.memory or memoryview(await v.read()) for v in values]
 
     async def _settled(self, tkeys: Sequence[bytes]) -> list[Value | None]:

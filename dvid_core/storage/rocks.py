@@ -19,7 +19,8 @@ from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options
 
 from ..errors import Conflict, StoreClosed, StoreError, UnknownOutcome
 from .base import Batch, Limits, Page, Receipt, Store, StoreConfig, Want, check_limits
-from .rocks_files import Cursor, RocksFiles, WriteStalled
+from .hot import HotValues
+from .rocks_files import LARGE, Cursor, RocksFiles, WriteStalled
 
 Args = TypeVarTuple("Args")
 R = TypeVar("R")
@@ -43,7 +44,9 @@ class RocksConfig(StoreConfig, frozen=True, kw_only=True):
     path: str
     """The folder; it is created when absent and belongs to this store alone."""
     cache_mib: Annotated[int, msgspec.Meta(ge=1)] = 64
-    """Memory for blocks that were read."""
+    """Memory for small values that were read, as RocksDB's blocks."""
+    hot_mib: Annotated[int, msgspec.Meta(ge=1)] = 64
+    """Memory for values of 8 KiB or more that were read."""
     write_buffer_mib: Annotated[int, msgspec.Meta(ge=2)] = 64
     """Memory for writes that are not in a table file yet."""
     open_files: Annotated[int, msgspec.Meta(ge=16)] = 512
@@ -61,6 +64,7 @@ class RocksStore(Store):
         self.place = config.path
         self._durable = config.durable
         self._files = files
+        self._hot = HotValues(config.hot_mib << 20, LARGE)
         self._pool = ThreadPoolExecutor(4, "rocksdb")
         self._disk = GroupSync(lambda: self._in_thread(self._files.sync))
         self._cursors: WeakSet[Cursor] = WeakSet()
@@ -81,18 +85,32 @@ class RocksStore(Store):
 
     async def get(self, key: bytes) -> bytes | None:
         self._check_open()
+        hot = self._hot.get(key)
+        if hot is not None:
+            return hot
         known, value = self._files.get_warm(key)
-        if known:
-            return value
-        return (await self._in_thread(self._files.get_many, [key]))[0]
+        return value if known else (await self._read([key]))[0]
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         self._check_open()
-        if len(keys) <= INLINE_KEYS:
+        found = list(map(self._hot.get, keys))
+        absent = [i for i, value in enumerate(found) if value is None]
+        if absent:
+            wanted = keys if len(absent) == len(keys) else [keys[i] for i in absent]
+            for i, value in zip(absent, await self._read(wanted)):
+                found[i] = value
+        return found
+
+    async def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of keys that are not among the hot ones."""
+        if 1 < len(keys) <= INLINE_KEYS:
             answers = [self._files.get_warm(key) for key in keys]
             if all(known for known, _ in answers):
                 return [value for _, value in answers]
-        return await self._in_thread(self._files.get_many, keys)
+        with self._hot.reading() as read:
+            values = await self._in_thread(self._files.get_many, keys)
+        self._hot.keep(keys, values, read)
+        return values
 
     async def scan(
         self, start: bytes, stop: bytes, *, want: Want = "values", reverse: bool = False, limit: int | None = None
@@ -154,6 +172,8 @@ class RocksStore(Store):
             except UnknownOutcome as error:
                 self._disk.error = error
                 raise
+            finally:
+                self._hot.drop(batch)
         return numbers
 
     def _numbered(self, batch: Batch) -> tuple[dict[bytes, bytes | None], tuple[int, ...]]:

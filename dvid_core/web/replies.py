@@ -66,14 +66,15 @@ async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str])
             await response.prepare(raw)
             return response
         # Errors up to here are proper error replies, since nothing was sent.
-        first, ended = await _beginning(stream)
+        held, ended = await _beginning(stream)
         if ended:
-            if reply.length is not None and reply.length != len(first):
-                raise RuntimeError(f"a reply of {reply.length} bytes was promised and {len(first)} were made")
-            return web.Response(body=first, status=reply.status, headers=headers)
+            whole = b"".join(held)
+            if reply.length is not None and reply.length != len(whole):
+                raise RuntimeError(f"a reply of {reply.length} bytes was promised and {len(whole)} were made")
+            return web.Response(body=whole, status=reply.status, headers=headers)
         await response.prepare(raw)
         try:
-            await _pump(response, first, stream)
+            await _pump(response, held, stream, reply.length)
         except asyncio.CancelledError:
             raise
         except (ConnectionError, TimeoutError):
@@ -87,22 +88,31 @@ async def _stream(raw: web.BaseRequest, reply: Reply, headers: CIMultiDict[str])
     return response
 
 
-async def _beginning(stream: AsyncIterator[Piece]) -> tuple[bytes, bool]:
+async def _beginning(stream: AsyncIterator[Piece]) -> tuple[list[Piece], bool]:
     """The first pieces, and whether they are all: a short stream goes out as one reply."""
-    pieces, size = [], 0
+    pieces: list[Piece] = []
+    size = 0
     async for piece in stream:
         pieces.append(piece)
         size += len(piece)
         if size >= GATHER:
-            return b"".join(pieces), False
-    return b"".join(pieces), True
+            return pieces if len(pieces) == 1 else [b"".join(pieces)], False
+    return pieces, True
 
 
-async def _pump(response: web.StreamResponse, first: Piece, stream: AsyncIterator[Piece]) -> None:
-    if first:
-        await _write(response, first)
+async def _pump(
+    response: web.StreamResponse, held: list[Piece], stream: AsyncIterator[Piece], length: int | None
+) -> None:
+    """Send what is in `held`, which is emptied, and the rest of the stream."""
+    sent = sum(map(len, held))
+    while held:
+        await _write(response, held.pop(0))
     async for piece in stream:
+        sent += len(piece)
         await _write(response, piece)
+        del piece  # it may have megabytes, which would stay until the next one came
+    if length is not None and sent != length:
+        raise RuntimeError(f"a reply of {length} bytes was promised and {sent} were made")
     await response.write_eof()
 
 

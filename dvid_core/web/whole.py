@@ -18,6 +18,9 @@ from ..requests import Reply
 LARGEST = 256 << 10
 """Bytes of a body that is written at once, since the client's pace is not waited for."""
 
+APART = 32 << 10
+"""Bytes of a body from which on joining it to its head takes longer than handing over both."""
+
 _START = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus if s >= 200 and s not in (204, 205, 304)}
 
 
@@ -35,7 +38,10 @@ class WholeReply:
         """Send it."""
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("the client is gone")
-        self._transport.write(self._head + self._body)
+        if len(self._body) < APART:
+            self._transport.write(self._head + self._body)
+        else:
+            self._transport.writelines((self._head, self._body))
 
     async def write_eof(self) -> None:
         """Nothing is left to send."""

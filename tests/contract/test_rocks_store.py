@@ -113,6 +113,49 @@ async def test_value_that_is_moved_while_it_is_read_is_never_missed(store: Rocks
     await asyncio.gather(move(), read(), read())
 
 
+async def test_a_read_never_gives_a_large_value_older_than_the_last_write(store: RocksStore) -> None:
+    keys = [b"%03d" % i for i in range(40)]
+    newest = dict.fromkeys(keys, 0)
+    done = 0
+
+    async def write(mine: list[bytes]) -> None:
+        nonlocal done
+        for n in range(1, 80):
+            change = batch(dict.fromkeys(mine[n % 3::3], b"%08d" % n * LARGE))
+            if n % 7 == 0:
+                change.delete_range(mine[0], mine[0] + b"\0")
+                change.put(mine[0], b"%08d" % n * LARGE)
+            await store.commit(change, durable=False)
+            newest.update(dict.fromkeys(change.puts, n))
+            await asyncio.sleep(0)
+        done += 1
+
+    async def read() -> None:
+        while done < 2:
+            known = dict(newest)
+            for key, value in zip(keys, await store.get_many(keys)):
+                assert int((value or b"0")[:8]) >= known[key]
+            one = keys[newest[keys[5]] % len(keys)]
+            known = dict(newest)
+            assert int((await store.get(one) or b"0")[:8]) >= known[one]
+
+    await asyncio.gather(write(keys[:20]), write(keys[20:]), read(), read(), read())
+    for key, value in zip(keys, await store.get_many(keys)):
+        assert value is not None and int(value[:8]) == newest[key]
+
+
+async def test_a_value_that_is_read_again_is_not_read_from_the_files(
+    store: RocksStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [b"%03d" % i for i in range(40)]
+    await store.commit(batch(dict.fromkeys(keys, b"l" * LARGE)))
+    first = await store.get_many(keys)
+    reads = counted(monkeypatch, store, "get_many")
+    assert await store.get_many(keys) == first
+    assert await store.get(keys[7]) == first[7]
+    assert not reads
+
+
 async def test_large_values_leave_nothing_behind(store: RocksStore) -> None:
     large = store._files._large
     await store.commit(batch({b"%05d" % i: b"l" * LARGE for i in range(POINT_DELETES + 10)}))

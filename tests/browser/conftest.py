@@ -1,4 +1,4 @@
-"""A real Chromium without a window, and Neuroglancer as its own distribution ships it."""
+"""A real Chromium without a window, and Neuroglancer in it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_chromium() -> str:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is not None:
         return found
-    reason = f"NOT TESTED in a browser: none of {', '.join(NAMES)} is installed (apt-get install chromium)"
+    reason = f"NOT TESTED IN A BROWSER: none of {', '.join(NAMES)} is installed; on Debian: apt-get install chromium"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

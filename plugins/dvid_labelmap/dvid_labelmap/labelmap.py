@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dvid_core import Info, LogRecord, Mutation, View
+from dvid_core import Info, LogRecord, MergeConflict, Mutation, View
 from dvid_voxels.extents import corners
 from dvid_voxels.geometry import Triple
 from dvid_voxels.label_events import LabelsAt
@@ -18,10 +19,16 @@ from dvid_voxels.segmentation.index import read_bodies
 from dvid_voxels.segmentation.instance import Segmentation
 
 from . import snapshot
+from .compiled import warm
+from .disputes import disputes, rivals
+from .filing import drop_all
 from .handlers import ROUTES
 from .keys import CLASSES, POSTED, SNAPSHOT
 from .mapping import Labels, Layer, Seen, join_all
 from .state import State, unpack_pairs
+
+if TYPE_CHECKING:
+    from .convert import Conversion
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +65,15 @@ class LabelMap(Segmentation):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.state = State()
-        self._orders: dict[tuple[int, int], list[int]] = {}
         self._seen: dict[int, tuple[tuple[Any, ...], int, Seen]] = {}
         self._tidying = False
+        self.conversion: Conversion | None = None
+        """The last one since the instance was opened."""
 
     # -- life
+
+    def warm(self) -> None:
+        self.in_background(self.server.kernels.run(warm))
 
     async def open(self) -> None:
         self.warm()
@@ -80,12 +91,14 @@ class LabelMap(Segmentation):
                     self.state.incoming[mutation] = await self.posted(view, mutation)
                 self.state.apply(version, number, record.payload)
         self.state.fresh = 0 if found is not None else self.state.fresh
+        await drop_all(self)
         await self.resume_scales()
 
     # -- the state in memory
 
     def apply(self, version: int, number: int, record: LogRecord) -> None:
         self.state.apply(version, number, record.payload)
+        self.moves.publish(record.mutation_id)
         if not self._tidying and (self.state.fresh >= RECORDS or self._crowded()):
             self._tidying = True
             self.in_background(self._tidy())
@@ -136,18 +149,6 @@ class LabelMap(Segmentation):
             raise LookupError(f"the mapping of mutation {mutation} is gone")
         return unpack_pairs(data)
 
-    def order(self, version: int) -> list[int]:
-        """The versions that `version` sees, nearest first; where parents of a merge disagree the first is nearer."""
-        dag = self.repo.dag
-        if not self.versioned:
-            return [0]
-        found = self._orders.get((version, len(dag)))
-        if found is None:
-            if len(self._orders) > 256:
-                self._orders.clear()
-            found = self._orders[version, len(dag)] = nearest_first(dag, version)
-        return found
-
     def seen(self, view: View) -> Seen:
         """The mapping as a version sees it now: the same object until it changes."""
         mapping = self.state.mapping
@@ -159,6 +160,23 @@ class LabelMap(Segmentation):
         seen = mapping.seen(self.order(view.version))
         self._seen[view.version] = mapping.layers, len(mapping.versions), seen
         return seen
+
+    def check_mapping(self, view: View, supervoxel: int) -> None:
+        entries = self.state.mapping.entries_of(supervoxel)
+        if self.versioned and len(entries) > 1 and (versions := rivals(self.repo.dag, view.version, entries)):
+            nodes = self.repo.dag.nodes
+            raise MergeConflict(
+                f"merge conflict: the body of supervoxel {supervoxel} differs between versions "
+                f"{', '.join(nodes[v].uuid for v in versions)}; map it at {view.uuid}"
+            )
+
+    async def disputed_mapping(self, view: View) -> Sequence[tuple[int, Sequence[int]]]:
+        if not self.versioned:
+            return ()
+        return await view.run(disputes, self.state.mapping, self.repo.dag, view.version)
+
+    def splits(self, version: int) -> Sequence[Sequence[int]]:
+        return self.state.splits.get(version, ())
 
     # -- info
 
@@ -179,26 +197,6 @@ class LabelMap(Segmentation):
 
     def offer(self, protocol: type[P], view: View) -> P | None:
         return cast("P", SeenLabels(self, view)) if protocol is LabelsAt else super().offer(protocol, view)
-
-
-def nearest_first(dag: Any, version: int) -> list[int]:
-    """A version and its ancestors, each before its own ancestors; of a merge all that only the first parent sees comes
-    before what others see."""
-    out: list[int] = []
-    done: set[int] = set()
-    todo: list[tuple[int, bool]] = [(version, False)]
-    while todo:
-        at, left = todo.pop()
-        if left:
-            out.append(at)
-            continue
-        if at in done:
-            continue
-        done.add(at)
-        todo.append((at, True))
-        # The last parent is walked first, so that what it shares with others comes last.
-        todo += [(p, False) for p in dag.nodes[at].parents]
-    return out[::-1]
 
 
 class SeenLabels:

@@ -12,10 +12,16 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiled import loaded
+
 Labels: TypeAlias = NDArray[np.uint64]
 
 FAR = np.iinfo(np.int32).max
 """The rank of a version that cannot be seen."""
+
+SOME = 64
+MANY = 1 << 15
+"""So many labels are sorted before they are looked up in tables of more than so many entries."""
 
 INLINE = 1 << 14
 """Entries that are joined at once, in some 3 ms; larger joins are made off the event loop."""
@@ -59,18 +65,36 @@ def ordered(supervoxels: Labels, bodies: Labels) -> tuple[Labels, Labels]:
     return layer.supervoxels, layer.bodies
 
 
+def _look_up(wanted: Labels, layer: Layer, ranks: NDArray[np.int32], found: Labels, best: NDArray[np.int32]) -> None:
+    """What `kernels.look_up` does, while it is not loaded."""
+    size = len(layer.supervoxels)
+    at = np.searchsorted(layer.supervoxels, wanted)
+    rows = np.flatnonzero(at < size)
+    rows = rows[layer.supervoxels[at[rows]] == wanted[rows]]
+    places = at[rows]
+    while len(rows):
+        seen = ranks[layer.writers[places]]
+        # A newer layer overrides the same version.
+        nearer = (seen <= best[rows]) & (seen != FAR)
+        taken = rows[nearer]
+        found[taken] = layer.bodies[places[nearer]]
+        best[taken] = seen[nearer]
+        places = places + 1
+        more = places < size
+        rows, places = rows[more], places[more]
+        more = layer.supervoxels[places] == wanted[rows]
+        rows, places = rows[more], places[more]
+
+
 class Seen:
     """The mapping as one version sees it at one moment.  Its methods are kernels and never block others."""
 
-    __slots__ = ("_layers", "_ranks")
+    __slots__ = ("_layers", "_ranks", "empty")
 
     def __init__(self, layers: tuple[Layer, ...], ranks: NDArray[np.int32]) -> None:
         self._layers, self._ranks = layers, ranks
-
-    @property
-    def empty(self) -> bool:
+        self.empty = not layers or not bool((ranks != FAR).any())
         """Whether nothing is mapped, so that every supervoxel is its own body."""
-        return not self._layers or not (self._ranks != FAR).any()
 
     def find(self, supervoxels: Labels) -> tuple[Labels, NDArray[np.bool_]]:
         """(n,) -> the entries' bodies, and whether there is an entry; the supervoxel itself where there is none."""
@@ -78,31 +102,21 @@ class Seen:
         best = np.full(len(found), FAR, np.int32)
         if self.empty or not len(found):
             return found, best != FAR
+        compiled = loaded()
+        if compiled is None:
+            for layer in self._layers:
+                _look_up(supervoxels, layer, self._ranks, found, best)
+            return found, best != FAR
+        wanted = np.ascontiguousarray(supervoxels, np.uint64)
         for layer in self._layers:
-            size = len(layer.supervoxels)
-            at = np.searchsorted(layer.supervoxels, supervoxels)
-            rows = np.flatnonzero(at < size)
-            rows = rows[layer.supervoxels[at[rows]] == supervoxels[rows]]
-            places = at[rows]
-            while len(rows):
-                ranks = self._ranks[layer.writers[places]]
-                # A newer layer overrides the same version.
-                nearer = (ranks <= best[rows]) & (ranks != FAR)
-                taken = rows[nearer]
-                found[taken] = layer.bodies[places[nearer]]
-                best[taken] = ranks[nearer]
-                places = places + 1
-                more = places < size
-                rows, places = rows[more], places[more]
-                more = layer.supervoxels[places] == supervoxels[rows]
-                rows, places = rows[more], places[more]
+            compiled.look_up(wanted, *layer, self._ranks, FAR, found, best)
         return found, best != FAR
 
     def bodies(self, supervoxels: Labels) -> Labels:
         """(n,) -> the body of each: 0 for retired ones, the supervoxel itself where there is no entry."""
         if self.empty:
             return supervoxels
-        if len(supervoxels) > 64:
+        if len(supervoxels) > SOME and sum(len(layer.supervoxels) for layer in self._layers) > MANY:
             # Sorted needles find their places several times as fast, and tables of blocks repeat labels.
             distinct, places = np.unique(supervoxels, return_inverse=True)
             return self.find(distinct)[0][places]
@@ -185,6 +199,27 @@ class Mapping:
         for version in versions:
             self.place(version)
         self.layers = (layer,) if len(layer.supervoxels) else ()
+
+    def named(self, supervoxels: Labels) -> NDArray[np.bool_]:
+        """(n,) -> whether any version has an entry of each."""
+        found = np.zeros(len(supervoxels), bool)
+        lowest = supervoxels.min() if len(supervoxels) else 0
+        for layer in self.layers:
+            if layer.supervoxels[-1] < lowest:
+                continue
+            places = np.minimum(np.searchsorted(layer.supervoxels, supervoxels), len(layer.supervoxels) - 1)
+            found |= layer.supervoxels[places] == supervoxels
+        return found
+
+    def entries_of(self, supervoxel: int) -> dict[int, int]:
+        """The bodies of one supervoxel, by the version that mapped it."""
+        out: dict[int, int] = {}
+        for layer in self.layers:
+            low = int(np.searchsorted(layer.supervoxels, np.uint64(supervoxel), "left"))
+            high = int(np.searchsorted(layer.supervoxels, np.uint64(supervoxel), "right"))
+            for place in range(low, high):
+                out[self.versions[int(layer.writers[place])]] = int(layer.bodies[place])
+        return out
 
     def seen(self, order: Iterable[int]) -> Seen:
         """As a version sees it whose ancestry, nearest first, is `order`."""

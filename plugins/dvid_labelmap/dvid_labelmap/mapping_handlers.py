@@ -13,6 +13,7 @@ from dvid_voxels.label_events import SupervoxelsMapped, pack_labels
 from dvid_voxels.segmentation.asking import Yes, read_labels
 from dvid_voxels.segmentation.body import has_supervoxel
 from dvid_voxels.segmentation.keys import BODY
+from dvid_voxels.segmentation.merging import first_parent
 
 from .asking import labelmap_of
 from .keys import POSTED
@@ -62,7 +63,7 @@ async def get_mapping(view: View, request: Request, query: MappingQuery) -> Repl
         names = supervoxels[open_].tolist()
         for at in range(0, len(names), PAGE):
             some = names[at : at + PAGE]
-            stored = await view.get_many([BODY.key(n) for n in some])
+            stored = await first_parent(view, BODY.number).get_many([BODY.key(n) for n in some])
             lost = [
                 i for i, (n, data) in enumerate(zip(some, stored), at) if data is None or not has_supervoxel(data, n)
             ]
@@ -119,7 +120,7 @@ async def post_mappings(view: View, request: Request) -> Reply:
         POST /api/node/3f8c/segmentation/mappings
     """
     data = await request.read(MESSAGE)
-    supervoxels, bodies = read_mappings(data) if len(data) < 1 << 14 else await view.run(read_mappings, data)
+    supervoxels, bodies = await view.run(read_mappings, data)
     if len(supervoxels):
         await map_supervoxels(view, supervoxels, bodies)
     return EMPTY
@@ -165,11 +166,9 @@ async def get_supervoxel_splits(view: View) -> Reply:
     out: list[object] = []
     instance = labelmap_of(view)
     nodes = instance.repo.dag.nodes
-    for version in instance.order(view.version):
-        splits = instance.state.splits.get(version)
-        if splits:
-            node = nodes.get(version) or instance.repo.dag.root
-            out += [node.uuid, splits]
+    for version, splits in instance.state.splits_of(instance.order(view.version)):
+        node = nodes.get(version) or instance.repo.dag.root
+        out += [node.uuid, splits]
     return Reply.json(out)
 
 

@@ -28,6 +28,7 @@ class Head(msgspec.Struct, frozen=True):
     turn: int
     splits: dict[int, list[list[int]]]
     entries: int
+    mended: dict[int, list[int]] = {}
 
 
 def pack_snapshot(head: Head, layer: Layer) -> bytes:

@@ -6,10 +6,12 @@ The payload of a record is a dict, all keys optional:
     map         bytes: n supervoxels, then their n bodies, u64 LE
     posted      a mutation id: the mapping is under `keys.POSTED`
     splits      [[mutation id, supervoxel, remain, split], ...], see supervoxel-splits
+    mended      a mutation id: its splits are undone
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,10 @@ class State(Counters):
         self.numbers: dict[int, int] = {}
         """By version: the last log record in here."""
         self.splits: dict[int, list[list[int]]] = {}
-        """By version: [mutation id, supervoxel, remain, split] of each split, in order."""
+        """By version: [mutation id, supervoxel, remain, split] of each split, in order; also [mutation id, part,
+        supervoxel, supervoxel] of each part that was put back.  Grows at its end only."""
+        self.mended: dict[int, list[int]] = {}
+        """By version: the mutation ids of splits that were undone in it."""
         self.fresh = 0
         """Records since the last snapshot."""
         self.incoming: dict[int, tuple[Labels, Labels]] = {}
@@ -48,6 +53,8 @@ class State(Counters):
             self.mapping.add(version, *unpack_pairs(payload["map"]))
         if "splits" in payload:
             self.splits.setdefault(version, []).extend(payload["splits"])
+        if "mended" in payload:
+            self.mended.setdefault(version, []).append(payload["mended"])
         if "posted" in payload:
             self.mapping.add(version, *self.incoming.pop(payload["posted"]), sort=False)
 
@@ -58,6 +65,7 @@ class State(Counters):
         return Head(
             dict(self.numbers), list(self.mapping.versions), dict(self.maxima), self.next_label, self.ceiling,
             self.turn, {v: list(s) for v, s in self.splits.items()}, len(layer.supervoxels),
+            {v: list(s) for v, s in self.mended.items()},
         )  # fmt: skip
 
     def load(self, head: Head, layer: Layer) -> None:
@@ -66,6 +74,16 @@ class State(Counters):
         self.maxima, self.numbers = dict(head.maxima), dict(head.numbers)
         self.next_label, self.ceiling, self.turn = head.next_label, head.ceiling, head.turn
         self.splits = {v: list(s) for v, s in head.splits.items()}
+        self.mended = {v: list(s) for v, s in head.mended.items()}
+
+    def splits_of(self, order: Iterable[int]) -> Iterator[tuple[int, list[list[int]]]]:
+        """By version, in this order, the splits that were not undone in any of them."""
+        versions = list(order)
+        undone = {n for v in versions for n in self.mended.get(v, ())}
+        for version in versions:
+            found = [s for s in self.splits.get(version, ()) if s[0] not in undone and s[2] != s[3]]
+            if found:
+                yield version, found
 
 
 def pack_pairs(supervoxels: Labels, bodies: Labels) -> bytes:

@@ -211,11 +211,11 @@ class Segmentation:
         """The bodies that have an index."""
         return list(await self.api.get(f"{self.place}/existing-labels"))
 
-    async def index(self, label: int) -> Counts:
+    async def index(self, label: int, options: str = "") -> Counts:
         """The index of a body: by block (z, y, x), by supervoxel, the voxels."""
         from dvid_labelmap.messages import LabelIndex
 
-        message = LabelIndex.FromString(await self.api.get(f"{self.place}/index/{label}"))
+        message = LabelIndex.FromString(await self.api.get(f"{self.place}/index/{label}{options}"))
         assert message.label == label
         out: Counts = {}
         for key, counts in message.blocks.items():

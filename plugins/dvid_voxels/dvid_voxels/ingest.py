@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Iterator
 from itertools import islice
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from dvid_core import BadRequest, KeyClass, Mutation, Request
@@ -19,7 +20,7 @@ from dvid_core import BadRequest, KeyClass, Mutation, Request
 from .arrays import Array, scatter
 from .extents import grow_extents, read_extents
 from .geometry import Box, Triple
-from .pipeline import pipelined, spread
+from .pipeline import pipelined
 from .spool import Spool
 from .volume import LAYER, SLAB, STRIP, Volume
 
@@ -79,6 +80,19 @@ class BodyReader:
             raise BadRequest(f"the body has more than the {self.expected} bytes that the request needs")
 
 
+class Part(msgspec.Struct, frozen=True):
+    """What one commit writes."""
+
+    box: Box
+    source: Array
+    """The voxels of `box`."""
+    whole: list[Triple]
+    values: list[bytes]
+    """The stored forms of the blocks `whole`."""
+    partial: list[Triple]
+    """Blocks that keep some of their voxels."""
+
+
 class Ingest:
     """Writes voxels into one volume."""
 
@@ -119,45 +133,63 @@ class Ingest:
 
     async def _write_spool(self, spool: Spool) -> None:
         if spool.in_memory:
-            await spread(self._writes(spool.get(spool.box), spool.box), WIDTH)
+            await self._commit_all(self._parts(spool.get(spool.box), spool.box))
             return
         item = np.dtype(self.volume.codec.item).itemsize
         for layer in spool.box.layers(self.volume.block):
             strips = (self._strip(spool, box) for box in layer.tiles(self.volume.block, STRIP // item))
             async for box, source in pipelined(strips):
-                await spread(self._writes(source, box), WIDTH)
+                await self._commit_all(self._parts(source, box))
 
     async def _strip(self, spool: Spool, box: Box) -> tuple[Box, Array]:
         return box, await self.volume.view.run(spool.get, box)
 
-    def _writes(self, source: Array, box: Box) -> Iterator[Coroutine[Any, Any, None]]:
+    def _parts(self, source: Array, box: Box) -> Iterator[Coroutine[Any, Any, Part]]:
         block, item = self.volume.block, np.dtype(self.volume.codec.item).itemsize
         points = min(COMMIT // item, BLOCKS * math.prod(block))
         for layer in box.layers(block):
             for tile in layer.tiles(block, points):
-                yield self._write(source[tile.slices(box)], tile)
+                yield self._part(source[tile.slices(box)], tile)
 
-    async def _write(self, source: Array, box: Box) -> None:
-        """One commit: the voxels of a box, one layer of blocks deep."""
+    async def _part(self, source: Array, box: Box) -> Part:
+        """What one commit writes: the voxels of a box, one layer of blocks deep."""
         volume = self.volume
         names = await self._inside(box.blocks(volume.block))
-        partial = [at for at in names if not box.contains(Box(at, (1, 1, 1)).voxels(volume.block))]
-        ready = None if partial else await volume.view.run(scatter, source, box, volume.codec, names, {})
+        if box.is_aligned(volume.block):
+            whole, partial = names, []
+        else:
+            partial = [at for at in names if not box.contains(Box(at, (1, 1, 1)).voxels(volume.block))]
+            whole = sorted(set(names).difference(partial))
+        values = await volume.view.run(scatter, source, box, volume.codec, whole, {}) if whole else []
+        return Part(box, source, whole, values, partial)
+
+    async def _commit_all(self, parts: Iterator[Coroutine[Any, Any, Part]]) -> None:
+        """Make some parts ready at a time, and commit them in their order.
+
+        The order of commits is that of the keys, so that a store which sorts has nothing to sort again.
+        """
+        async for part in pipelined(parts, WIDTH):
+            await self._commit(part)
+
+    async def _commit(self, part: Part) -> None:
+        volume, box, partial = self.volume, part.box, part.partial
+        grows = self.key is not None and not self._holds(box)
 
         async def change(m: Mutation) -> Box | None:
-            values = ready
-            if values is None:
+            for at, value in zip(part.whole, part.values):
+                m.put(volume.key_of(at), value)
+            if partial:
                 old = await m.get_many([volume.key_of(at) for at in partial])
                 have = dict(zip(partial, old))
-                values = await volume.view.run(scatter, source, box, volume.codec, names, have)
-            for at, value in zip(names, values):
-                m.put(volume.key_of(at), value)
-            if self.key is None or self._holds(box):
+                values = await volume.view.run(scatter, part.source, box, volume.codec, partial, have)
+                for at, value in zip(partial, values):
+                    m.put(volume.key_of(at), value)
+            if self.key is None or not grows:
                 return self._known
             return await grow_extents(m, self.key, box)
 
         locks = [volume.key_of(at) for at in partial]
-        if self.key is not None and not self._holds(box):
+        if self.key is not None and grows:
             locks.append(self.key.key())
         done = await volume.view.edit("ingest", change, locks=locks, durable=False)
         self._known = done.result
@@ -182,7 +214,7 @@ class Ingest:
         step = span if reader.length is None else max(1, LAYER // nbytes)
         async for spool in pipelined(self._portion(reader, span, at, step) for at in range(0, span, step)):
             with spool:
-                await spread(self._block_writes(spool, first), WIDTH)
+                await self._commit_all(self._block_parts(spool, first))
 
     async def _portion(self, reader: BodyReader, span: int, at: int, step: int) -> Spool:
         # Blocks as they come: z is the number of the block, and the voxels of a block lie along x.
@@ -190,24 +222,20 @@ class Ingest:
         z, y, x = self.volume.block
         return await self._layer(Box((at, 0, 0), (count, 1, z * y * x)), reader)
 
-    def _block_writes(self, spool: Spool, first: Triple) -> Iterator[Coroutine[Any, Any, None]]:
+    def _block_parts(self, spool: Spool, first: Triple) -> Iterator[Coroutine[Any, Any, Part]]:
         start, count = spool.box.low[0], spool.box.size[0]
         numbers = iter(range(start, start + count))
         while group := list(islice(numbers, max(1, min(BLOCKS, COMMIT // self.volume.codec.nbytes)))):
-            yield self._write_blocks(spool, first, group)
+            yield self._block_part(spool, first, group)
 
-    async def _write_blocks(self, spool: Spool, first: Triple, group: list[int]) -> None:
+    async def _block_part(self, spool: Spool, first: Triple, group: list[int]) -> Part:
         volume = self.volume
         part = Box((group[0], 0, 0), (len(group), 1, spool.box.size[2]))
         source = spool.get(part) if spool.in_memory else await volume.view.run(spool.get, part)
         values = await volume.view.run(_encode_all, volume, source)
         z, y, x = first
-
-        async def change(m: Mutation) -> None:
-            for n, value in zip(group, values):
-                m.put(volume.key_of((z, y, x + n)), value)
-
-        await volume.view.edit("ingest", change, durable=False)
+        names = [(z, y, x + n) for n in group]
+        return Part(Box(names[0], (1, 1, len(names))).voxels(volume.block), source, names, values, [])
 
 
 def _encode_all(volume: Volume, source: Array) -> list[bytes]:

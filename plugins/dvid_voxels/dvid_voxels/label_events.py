@@ -7,8 +7,8 @@ kept.  Lists of labels in events are uint64 LE bytes: `pack_labels`, `unpack_lab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,20 @@ class VoxelsWritten(Event, frozen=True):
 
     blocks: tuple[Triple, ...]
     """Block coordinates z, y, x; of the block size that `LabelsAt` says."""
+    mutation: int = 0
+    """The request that did it, if it was one."""
+
+
+class LabelsRewritten(VoxelsWritten, frozen=True):
+    """A merge or split of an instance whose voxels hold bodies: within `blocks` voxels of `old` hold `new` now.
+
+    For those that hold a copy of the voxels; for others it is a `VoxelsWritten` like any other.
+    """
+
+    old: bytes = b""
+    new: int = 0
+    partly: bool = False
+    """Only the voxels that `RewrittenRuns.runs_of` names; else all of the `old` ones within the blocks."""
 
 
 class SupervoxelsMapped(Event, frozen=True):
@@ -89,7 +103,8 @@ class BodySplit(Event, frozen=True):
 
 
 LABEL_EVENTS = (
-    VoxelsWritten, SupervoxelsMapped, BodiesMerged, BodyCleaved, BodyRenumbered, SupervoxelSplit, BodySplit,
+    VoxelsWritten, LabelsRewritten, SupervoxelsMapped, BodiesMerged, BodyCleaved, BodyRenumbered, SupervoxelSplit,
+    BodySplit,
 )  # fmt: skip
 """All of them, for `Instance.emits`."""
 
@@ -119,4 +134,57 @@ class LabelsAt(Protocol):
 
     async def mapped_by(self, mutation: int) -> NDArray[np.uint64]:
         """The supervoxels that the mapping of a `SupervoxelsMapped` event named."""
+        ...
+
+
+class LabelBlocks(Protocol):
+    """The stored labels of an instance at one version, block by block: `await view.peer(name, LabelBlocks)`.
+
+    For what reads all of a volume, as a conversion does.
+    """
+
+    @property
+    def block(self) -> Triple:
+        """The size of a block, z, y, x."""
+        ...
+
+    def pages(self, after: Triple | None = None) -> AsyncIterator[list[tuple[Triple, bytes]]]:
+        """The blocks of scale 0 that are stored, those after block `after` if given, in order of z, y, x.
+
+        Each as its block coordinates z, y, x and the compressed label block (`dvid_voxels.labels`), not as gzip; of
+        the labels that are seen, which in instances without a mapping are what was written.
+        """
+        ...
+
+    async def named(self, names: Sequence[Triple]) -> list[tuple[Triple, bytes]]:
+        """The same of some dozens of named blocks; those that are not stored are left out."""
+        ...
+
+
+class RewrittenRuns(Protocol):
+    """What `LabelsRewritten` events were about: `await view.peer(name, RewrittenRuns)`."""
+
+    async def runs_of(self, mutation: int) -> NDArray[np.int32]:
+        """The voxels of a mutation that rewrote some of a label: (n, 4) of x, y, z, length."""
+        ...
+
+
+class Followed(NamedTuple):
+    """How far merges and splits were followed.  Edits are logged in another order than their mutation ids may have."""
+
+    last: int
+    """The mutation of the last `LabelsRewritten` event that was; 0 for none."""
+    since: int
+    """Until there was one: events with mutations up to this one are not looked at."""
+
+
+class CopiedVoxels(Protocol):
+    """Voxels that an instance holds a copy of, with merges and splits that are done to both: `await view.peer(...)`."""
+
+    def followed(self, source: int) -> Followed | None:
+        """What of the edits of the instance with this id the voxels hold now; None when it is not followed."""
+        ...
+
+    def last_written(self) -> int:
+        """The mutation of the last `VoxelsWritten` event of a request; 0 for none."""
         ...

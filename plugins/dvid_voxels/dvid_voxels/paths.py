@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from dvid_core import BadRequest, Param
@@ -39,10 +40,18 @@ class Plane(msgspec.Struct, frozen=True):
             full[axis] = n
         return box_of((full[0], full[1], full[2]), offset)
 
+    @property
+    def normal(self) -> int:
+        """The axis that a flat one is perpendicular to: 0, 1, 2 for x, y, z."""
+        return 3 - sum(self.axes)
+
     def flat(self, voxels: NDArray[Any]) -> NDArray[Any]:
         """The voxels (z, y, x) of a box that is one thick, as an image (h, w)."""
-        [thin] = {0, 1, 2}.difference(self.axes)
-        return voxels.squeeze(axis=2 - thin)
+        return voxels.squeeze(axis=2 - self.normal)
+
+    def slices(self, voxels: NDArray[Any]) -> NDArray[Any]:
+        """The voxels (z, y, x) of a box as the images of its slices (slices, h, w)."""
+        return np.moveaxis(voxels, 2 - self.normal, 0)
 
 
 PLANES = (Plane("xy", (0, 1)), Plane("xz", (0, 2)), Plane("yz", (1, 2)), Plane("vol", (0, 1, 2)))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import Box
+from .geometry import Box, Triple
 from .paths import Plane
 
 
@@ -27,8 +27,25 @@ class Voxels(Protocol):
         """The size of a voxel along x, y, z, in the instance's units."""
         ...
 
+    @property
+    def block(self) -> Triple:
+        """The size of its blocks, z, y, x; reading a part of one takes as long as all of it."""
+        ...
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a voxel."""
+        ...
+
     async def extents(self) -> Box | None:
         """The box that was written; None before anything is."""
+        ...
+
+    async def pictures(self, plane: Plane, box: Box) -> NDArray[Any]:
+        """The slices of a box in a plane, in order along its normal: pictures as of `picture`, (slices, h, w, ...).
+
+        Raises `BadRequest` when they are too large.
+        """
         ...
 
     async def picture(self, plane: Plane, box: Box) -> NDArray[Any]:

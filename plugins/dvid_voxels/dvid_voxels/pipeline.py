@@ -25,6 +25,7 @@ async def pipelined(jobs: Iterable[Coroutine[Any, Any, T]], ahead: int = 1) -> A
             running.popleft()
             running.extend(asyncio.ensure_future(job) for job in islice(source, ahead - len(running)))
             yield result
+            del result  # it may be large
             if not running:
                 running.extend(asyncio.ensure_future(job) for job in islice(source, 1))
     finally:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from dvid_core import BadRequest, Settings
+from dvid_core import About, BadRequest, Settings
 from dvid_core import Compression as Wanted
 
 from .geometry import Box, Triple
@@ -26,14 +26,21 @@ Lengths = tuple[Length, Length, Length]
 class VoxelSettings(Settings, frozen=True, kw_only=True):
     """Base of the settings of voxel datatypes."""
 
-    BlockSize: tuple[Width, Width, Width] = (32, 32, 32)
-    VoxelSize: Lengths = (8.0, 8.0, 8.0)
-    VoxelUnits: tuple[str, str, str] = ("nanometers", "nanometers", "nanometers")
-    Background: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
-    MinPoint: Point | None = None
-    MaxPoint: Point | None = None
-    Compression: str = ""
-    """As it was given; empty when the choice is the server's."""
+    BlockSize: Annotated[
+        tuple[Width, Width, Width], About("x,y,z of a block in voxels, the unit of storage and of writing")
+    ] = (32, 32, 32)
+    VoxelSize: Annotated[Lengths, About("x,y,z of a voxel")] = (8.0, 8.0, 8.0)
+    VoxelUnits: Annotated[tuple[str, str, str], About("the units of VoxelSize along x,y,z")] = (
+        "nanometers",
+        "nanometers",
+        "nanometers",
+    )
+    Background: Annotated[int, msgspec.Meta(ge=0, le=255), About("0 to 255: the byte of voxels without a block")] = 0
+    MinPoint: Annotated[Point | None, About("x,y,z of the extents to show until something is written")] = None
+    MaxPoint: Annotated[Point | None, About("their last voxel; goes with MinPoint")] = None
+    Compression: Annotated[
+        str, About("how blocks are stored: none, snappy, lz4, gzip, gzip:<level>, jpeg; empty: the server's choice")
+    ] = ""
 
     @property
     def block(self) -> Triple:

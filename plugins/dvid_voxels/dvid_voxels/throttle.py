@@ -32,3 +32,4 @@ async def throttled_stream(view: View, wanted: bool, stream: AsyncIterator[Piece
     with throttled(view, wanted):
         async for piece in stream:
             yield piece
+            del piece  # it may be large

@@ -25,19 +25,26 @@ SLAB = 4 << 20
 """Bytes of voxels that are read at a time, unless a layer of blocks has more."""
 
 LAYER = 16 << 20
-"""Bytes of the largest layer of blocks that is held in memory; a larger one is put together in a file."""
+"""Bytes of the largest layer of blocks that is held in memory; a larger one is put together in a file, which takes five
+times as long."""
+
+TWO = 8 << 20
+"""Bytes of the largest layer that is read while the one before is sent."""
 
 STRIP = 8 << 20
 """Bytes of voxels on their way to or from such a file: whole rows, if they fit, are written and read at once."""
 
-BATCH = 4 << 20
+BATCH = 6 << 20
 """Bytes of decoded blocks that are read from the store at a time."""
 
 DIRECT = 256
 """So many blocks are asked for by name; of more, those that exist are looked up first."""
 
-INLINE = 256 << 10
-"""Bytes of blocks that are decoded on the event loop: 30 to 60 us, where a hop to a thread costs 35 to 75."""
+INLINE = 512 << 10
+"""Bytes of voxels that are copied on the event loop: 60 to 150 us, where a hop to a thread and back costs 50 to 150;
+to decode a block costs `DECODING` times as much as to copy it, or far more."""
+
+DECODING = 4
 
 Stored: TypeAlias = tuple[Triple, Piece]
 """Block coordinates z, y, x and the stored form of the block."""
@@ -100,13 +107,17 @@ class Volume(msgspec.Struct, frozen=True):
 
     async def values(self, wanted: Sequence[Triple]) -> list[Stored]:
         """Those of the wanted blocks that exist."""
-        values = await self.view.buffers([self.key_of(at) for at in wanted])
+        key = self.key.key
+        values = await self.view.buffers([key(at) for at in wanted])
         return [(at, value) for at, value in zip(wanted, values) if value is not None]
 
     async def stored(self, blocks: Box) -> AsyncIterator[list[Stored]]:
         """The blocks within a box of blocks that exist, in order, in batches; the next is read ahead."""
         if blocks.count <= DIRECT:
             source = blocks.points()
+            if blocks.count <= self._batch_size:
+                yield await self.values(list(source))
+                return
             async for batch in pipelined(self.values(names) for names in self._batches(source)):
                 yield batch
             return
@@ -164,17 +175,25 @@ class Volume(msgspec.Struct, frozen=True):
             if not batch:
                 continue
             if out is None:
-                out = np.zeros(box.size, self.codec.item)
+                out = (np.empty if len(batch) == blocks.count else np.zeros)(box.size, self.codec.item)
             if inside is not None:
                 low = blocks.low
                 hidden = {(z, y, x) for (z, y, x), _ in batch if not inside[z - low[0], y - low[1], x - low[2]]}
                 cover(out, box, self.block, hidden, self.background)
                 batch = [found for found in batch if found[0] not in hidden]
-            if self.codec.quick and len(batch) * self.codec.nbytes <= INLINE:
+            if self._weight(batch, out) <= INLINE:
                 gather(out, box, self.codec, batch)
             else:
                 await self.view.run(gather, out, box, self.codec, batch)
         return out
+
+    def _weight(self, batch: list[Stored], out: Array) -> int:
+        """How much work it is to gather some blocks: about so many bytes to be copied."""
+        nbytes = self.codec.nbytes
+        packed = sum(len(stored) <= nbytes for _, stored in batch)
+        if packed and not self.codec.quick:
+            return INLINE + 1
+        return min(out.nbytes, len(batch) * nbytes) + packed * nbytes * DECODING
 
     def nbytes(self, box: Box) -> int:
         """Bytes of the voxels of a box."""
@@ -196,8 +215,10 @@ class Volume(msgspec.Struct, frozen=True):
                 async for piece in self._through_file(part):
                     yield piece
             return
-        async for piece in pipelined(self.packed(part) for part in box.layers(self.block, max(1, SLAB // layer))):
+        parts = (self.packed(part) for part in box.layers(self.block, max(1, SLAB // layer)))
+        async for piece in pipelined(parts, 1 if layer <= TWO else 0):
             yield piece
+            del piece  # its megabytes, while the next is awaited
 
     async def _through_file(self, box: Box) -> AsyncIterator[Piece]:
         run = self.view.run

@@ -10,17 +10,18 @@ import pytest
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.replay import Case, find_cases, parameters, replay
 
+from .body_decoders import BODY_DECODERS
 from .decoders import LABEL_DECODERS
 
 CASES = find_cases(Path(__file__).parent / "cases")
-STEPS = 964
+STEPS = 2167
 
 
 @pytest.mark.parametrize("case", parameters(CASES, [dvid_labelmap]))
 async def test_a_recorded_case_is_answered_as_by_the_reference(case: Case, server: RunningServer) -> None:
-    assert await replay(case, server.url, LABEL_DECODERS) == []
+    assert await replay(case, server.url, {**LABEL_DECODERS, **BODY_DECODERS}) == []
 
 
 def test_all_recorded_cases_are_here_with_all_their_steps() -> None:
-    assert len(CASES) == 22
+    assert len(CASES) == 55
     assert sum(len(case.steps) for case in CASES) == STEPS

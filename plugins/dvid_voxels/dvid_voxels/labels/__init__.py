@@ -52,14 +52,14 @@ from .blocks import Blocks
 from .form import BadBlock, Counts, is_solid, limit, relabel, size_of, solid, table, zero
 from .loading import ready, warm
 from .pyramid import downres
-from .runs import BadRuns, count_runs, fit_runs, parse_runs, runs, runs_by_block, sparse_blocks
+from .runs import LEAF, BadRuns, count_runs, fit_runs, leaves, parse_runs, runs, runs_by_block, sparse_blocks
 from .stream import FrameReader, frame, gunzip, gzipped
 from .volumes import Lz4Joiner, assemble, google, lz4_of, lz4_piece
 
 __all__ = [
-    "BadBlock", "BadRuns", "Blocks", "Counts", "FrameReader", "Lz4Joiner",
+    "LEAF", "BadBlock", "BadRuns", "Blocks", "Counts", "FrameReader", "Lz4Joiner",
     "assemble", "check", "compact", "count_runs", "counts", "decode", "decode_into", "downres", "encode",
     "encode_blocks", "examine", "fit_runs", "frame", "google", "gunzip", "gzipped", "is_solid", "label_at",
-    "labels_at", "limit", "lz4_of", "lz4_piece", "parse_runs", "ready", "relabel", "replace", "runs",
+    "labels_at", "leaves", "limit", "lz4_of", "lz4_piece", "parse_runs", "ready", "relabel", "replace", "runs",
     "runs_by_block", "size_of", "solid", "sparse_blocks", "split", "table", "warm", "zero",
 ]  # fmt: skip

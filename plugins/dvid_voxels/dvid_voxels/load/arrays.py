@@ -25,10 +25,47 @@ def is_array(folder: Path) -> bool:
     return folder.suffix.lower() in (".zarr", ".n5") or any((folder / f).exists() for f in (*METADATA, *GROUPS))
 
 
-class ChunkedArray(Source):
-    """One array."""
+class Chunked(Source):
+    """An array that TensorStore has opened."""
 
     sections = False
+    _array: Any
+    """z, y, x, from 0 on."""
+
+    def _open(self, ts: Any, spec: dict[str, Any]) -> Any:
+        """The array of a spec.  Raises `BadSource`."""
+        context = ts.Context({"cache_pool": {"total_bytes_limit": CACHE}})
+        try:
+            return ts.open(spec, context=context, open=True, read=True).result(timeout=SECONDS)
+        except (ValueError, OSError) as err:
+            raise BadSource(f"{self.name} cannot be read: {str(err).splitlines()[0]}") from err
+
+    def _take(self, ts: Any, array: Any, names: str) -> None:
+        """Keep the spatial axes of an array whose axes are named by letters."""
+        self.kind = str(array.dtype.name)
+        places = spatial(self.name, array.shape, names)
+        rest = tuple(n for n in range(array.rank) if n not in places)
+        if rest:
+            array = array[ts.d[rest][(0,) * len(rest)]]
+            places = cast("Triple", tuple(p - sum(r < p for r in rest) for p in places))
+        array = array[ts.d[places].transpose[:]]
+        self.origin = cast("Triple", tuple(array.domain.inclusive_min))
+        self._array = array[ts.d[:].translate_to[0]]
+        self.shape = cast("Triple", tuple(self._array.shape))
+
+    def read(self, box: Box) -> Array:
+        z, y, x = box.slices(Box((0, 0, 0), self.shape))
+        try:
+            return cast("Array", self._array[z, y, x].read().result())
+        except (ValueError, OSError) as err:
+            raise BadSource(f"{self.name} cannot be read: {err}") from err
+
+    def close(self) -> None:
+        pass
+
+
+class ChunkedArray(Chunked):
+    """One array of Zarr or N5."""
 
     def __init__(self, place: str, dataset: str, axes: str = "") -> None:
         """`place` is an absolute path or a URL; `dataset` names an array below it, or is empty.  Raises `BadSource`."""
@@ -38,22 +75,13 @@ class ChunkedArray(Source):
         self.name = self._url.removeprefix("file://")
         try:
             driver, self._metadata = self._look(ts)
-            spec = {"driver": driver, "kvstore": f"{self._url}/"}
-            context = ts.Context({"cache_pool": {"total_bytes_limit": CACHE}})
-            array = ts.open(spec, context=context, open=True, read=True).result(timeout=SECONDS)
         except (ValueError, OSError) as err:
             raise BadSource(f"{self.name} cannot be read: {str(err).splitlines()[0]}") from err
-        self.kind = str(array.dtype.name)
+        array = self._open(ts, {"driver": driver, "kvstore": f"{self._url}/"})
         labels = "".join(array.domain.labels)
         # The axes of N5 are x, y, z.
-        names = axes or labels or default_axes(array.rank)[:: -1 if driver == "n5" else 1]
-        places = spatial(self.name, array.shape, names)
-        rest = tuple(n for n in range(array.rank) if n not in places)
-        if rest:
-            array = array[ts.d[rest][(0,) * len(rest)]]
-            places = cast("Triple", tuple(p - sum(r < p for r in rest) for p in places))
-        self._array = array[ts.d[places].transpose[:]]
-        self.shape = cast("Triple", tuple(self._array.shape))
+        self._take(ts, array, axes or labels or default_axes(array.rank)[:: -1 if driver == "n5" else 1])
+        self.origin = (0, 0, 0)
 
     def _look(self, ts: Any) -> tuple[str, bytes]:
         """The kind of array that lies in the place, and its metadata."""
@@ -73,16 +101,6 @@ class ChunkedArray(Source):
     @property
     def stamp(self) -> str:
         return f"{self._url} {self._metadata!r} {self._array.domain}"
-
-    def read(self, box: Box) -> Array:
-        z, y, x = box.slices(Box((0, 0, 0), self.shape))
-        try:
-            return cast("Array", self._array[z, y, x].read().result())
-        except (ValueError, OSError) as err:
-            raise BadSource(f"{self.name} cannot be read: {err}") from err
-
-    def close(self) -> None:
-        pass
 
 
 def _is_array(name: str, data: bytes) -> bool:

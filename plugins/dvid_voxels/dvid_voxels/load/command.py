@@ -26,8 +26,10 @@ class Failure(click.ClickException):
         click.echo(f"dvid: {self.message}", file=file, err=True)
 
 
-def parse_offset(context: click.Context, option: click.Parameter, text: str) -> Triple:
+def parse_offset(context: click.Context, option: click.Parameter, text: str | None) -> Triple | None:
     """x,y,z of an option, as z, y, x."""
+    if text is None:
+        return None
     found = _OFFSET.fullmatch(text)
     if not found or any(not -(2**31) <= int(n) < 2**31 for n in found.groups()):
         raise click.BadParameter(f"expected three whole numbers X,Y,Z within 32 bits, got {text[:80]!r}")
@@ -39,8 +41,18 @@ def parse_offset(context: click.Context, option: click.Parameter, text: str) -> 
 @click.argument("uuid")
 @click.argument("name")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--offset", metavar="X,Y,Z", default="0,0,0", callback=parse_offset, help="Of the first voxel (0,0,0).")
-@click.option("--dataset", metavar="PATH", default="", help="The array in an HDF5 file, a Zarr or an N5 group.")
+@click.option(
+    "--offset",
+    metavar="X,Y,Z",
+    callback=parse_offset,
+    help="Of the first voxel (0,0,0; of a precomputed volume the one that it says).",
+)
+@click.option(
+    "--dataset",
+    metavar="PATH",
+    default="",
+    help="The array in an HDF5 file, a Zarr or an N5 group; the scale of a precomputed volume.",
+)
 @click.option("--axes", metavar="LETTERS", default="", help="Names of an array's axes, such as zyx, czyx or xyz.")
 @click.option("--as-given", is_flag=True, help="Take files in the order given instead of sorted by their names.")
 @click.option("--anew", is_flag=True, help="Load all of it, whatever was loaded before.")
@@ -49,7 +61,7 @@ def load(
     uuid: str,
     name: str,
     sources: tuple[str, ...],
-    offset: Triple,
+    offset: Triple | None,
     dataset: str,
     axes: str,
     as_given: bool,
@@ -67,14 +79,18 @@ def load(
       an HDF5 file                               --dataset PATH
       a Zarr or N5 array: a folder, or a URL     --dataset PATH
         (file:// http:// https:// gs:// s3://)
+      a volume in Neuroglancer's precomputed format, the same
 
     Voxels must be of the instance's kind, or fit into it without loss. They go by HTTP to a running server, where they
     replace what was there. When a load breaks off, the same command goes on where it stopped.
+
+    Labels are packed into label blocks here, several parts at a time; the server computes lower scales and indices.
 
     \b
       dvid repo 3f8c new uint8blk grayscale BlockSize=64,64,64 VoxelSize=8,8,8
       dvid load 3f8c grayscale "sections/*.tif" --offset 0,0,1000
       dvid load 3f8c grayscale volume.h5 --dataset /raw
+      dvid load 3f8c segmentation gs://bucket/seg --dataset 8_8_8
     """
     from PIL import Image
 
@@ -88,7 +104,7 @@ def load(
     try:
         source = open_source(sources, dataset, axes, as_given=as_given)
         try:
-            _load(Transfer(Remote(rpc, uuid, name), source, offset), source, anew)
+            _load(Transfer(Remote(rpc, uuid, name), source, source.origin if offset is None else offset), source, anew)
         finally:
             source.close()
     except BadSource as err:

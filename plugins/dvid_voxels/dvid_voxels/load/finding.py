@@ -9,6 +9,7 @@ from pathlib import Path
 from .arrays import ChunkedArray, is_array
 from .hdf5 import SUFFIXES as HDF5
 from .hdf5 import DataSet
+from .precomputed import PrecomputedVolume, is_precomputed
 from .source import BadSource, Source
 from .stack import PICTURES, Stack, natural
 from .tiff import SUFFIXES as TIFF
@@ -24,10 +25,14 @@ def open_source(words: Sequence[str], dataset: str = "", axes: str = "", *, as_g
     if any("://" in word for word in words):
         if len(words) > 1:
             raise BadSource("only one URL can be loaded at a time")
+        if is_precomputed(words[0]):
+            return PrecomputedVolume(words[0], dataset)
         return ChunkedArray(words[0], dataset, axes)
     paths = [path for word in words for path in _expanded(word)]
     if len(paths) == 1:
         path = paths[0]
+        if path.is_dir() and is_precomputed(path):
+            return PrecomputedVolume(str(path.absolute()), dataset)
         if path.is_dir() and (dataset or axes or is_array(path)):
             return ChunkedArray(str(path.absolute()), dataset, axes)
         if path.is_dir():

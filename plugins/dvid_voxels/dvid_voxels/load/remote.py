@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import click
 import msgspec
 
+from ..geometry import Triple
 from .progress import Progress
 
 SECONDS = 600
@@ -92,3 +93,8 @@ class Remote:
     def put(self, size: str, offset: str, pieces: Iterable[memoryview], length: int, **options: str) -> None:
         """Write a box of voxels; `size` and `offset` as x_y_z."""
         self.ask("POST", f"raw/0_1_2/{size}/{offset}", pieces, length, **options)
+
+    def get(self, size: Triple, offset: Triple, **options: str) -> bytes:
+        """The voxels of a box; `size` and `offset` as z, y, x."""
+        place = "/".join("_".join(map(str, zyx[::-1])) for zyx in (size, offset))
+        return self.ask("GET", f"raw/0_1_2/{place}", **options)

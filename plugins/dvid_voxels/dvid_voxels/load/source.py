@@ -33,6 +33,8 @@ class Source(ABC):
     """uint8, uint16, ..., float32, or `RGBA`."""
     sections: bool
     """Whether it lies in whole sections, so that it is best read one z after another."""
+    origin: Triple = (0, 0, 0)
+    """Where its first voxel lies by its own word."""
 
     @property
     @abstractmethod

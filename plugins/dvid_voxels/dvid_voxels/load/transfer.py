@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from ..geometry import Box, Triple
+from .ahead import ahead
 from .progress import Progress
 from .remote import Refusal, Remote
 from .slabs import Plan
 from .source import RGBA, Array, BadSource, Source, check_kind
-
-T = TypeVar("T")
 
 TYPES = {
     "uint8blk": "uint8",
@@ -35,6 +33,9 @@ TYPES = {
 LABELS = ("labelmap", "labelarray", "labelblk")
 """Those that take whole blocks only."""
 
+PACKED = ("labelmap", "labelarray")
+"""Those that take label blocks."""
+
 
 class Transfer:
     """One load; `slabs` are to be sent in order, the first `done` are there already."""
@@ -42,7 +43,9 @@ class Transfer:
     def __init__(self, remote: Remote, source: Source, low: Triple) -> None:
         """`low` is where the source's first voxel goes, z, y, x.  Raises `BadSource` when they do not fit together."""
         self._remote, self._source = remote, source
-        self.plan = plan_of(remote.info(), source, low)
+        info = remote.info()
+        self.plan = plan_of(info, source, low)
+        self._packed = info["Base"]["TypeName"] in PACKED
         self.slabs = self.plan.slabs
         words = (source.stamp, source.shape, source.kind, msgspec.to_builtins(self.plan))
         self.id = hashlib.blake2b(repr(words).encode(), digest_size=16).hexdigest()
@@ -62,14 +65,26 @@ class Transfer:
 
     def run(self, sent: Callable[[int], None]) -> None:
         """Send what is not there; `sent` is told the bytes of each piece."""
-        rest = self.slabs[self.done :]
-        pieces = _ahead(chain.from_iterable(self.plan.pieces(self._source, slab) for slab in rest))
+        send = self._as_blocks if self._packed else self._as_voxels
+        for _ in send(self.slabs[self.done :], sent):
+            if self.is_kept:
+                self._remote.note(self.id, self._progress(self.done + 1))
+            self.done += 1
+
+    def _as_blocks(self, slabs: list[Box], sent: Callable[[int], None]) -> Iterator[Box]:
+        # It has a compiler for its kernels, which loads of images need not wait for.
+        from .label_transfer import send_slabs
+
+        for slab in send_slabs(self._remote, self.plan, self._source, slabs):
+            sent(self.plan.nbytes(slab))
+            yield slab
+
+    def _as_voxels(self, slabs: list[Box], sent: Callable[[int], None]) -> Iterator[Box]:
+        pieces = ahead(chain.from_iterable(self.plan.pieces(self._source, slab) for slab in slabs))
         try:
-            for slab in rest:
+            for slab in slabs:
                 self._send(slab, pieces, sent)
-                if self.is_kept:
-                    self._remote.note(self.id, self._progress(self.done + 1))
-                self.done += 1
+                yield slab
         finally:
             pieces.close()
 
@@ -118,20 +133,9 @@ def plan_of(info: dict[str, Any], source: Source, low: Triple) -> Plan:
         raise BadSource("--offset: the volume would go beyond 32-bit coordinates")
     x, y, z = extended["BlockSize"]
     block = (z, y, x)
-    labels = typename in LABELS
-    if labels and any(a % b for a, b in zip(low, block)):
+    if typename in LABELS and typename not in PACKED and any(a % b for a, b in zip(low, block)):
         raise BadSource(f"--offset: a {typename} takes whole blocks, so the offset must be a multiple of {x},{y},{z}")
-    return Plan(low, source.shape, block, kind, source.sections, labels)
-
-
-def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The items; while one is used, the next is made in a thread."""
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="source") as pool:
-        coming = pool.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]
+    return Plan(low, source.shape, block, kind, source.sections, typename in LABELS)
 
 
 def _xyz(zyx: Triple) -> str:

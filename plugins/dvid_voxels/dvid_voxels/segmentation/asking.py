@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import typing
 from typing import TYPE_CHECKING, Annotated, cast
 
 import msgspec
@@ -46,6 +47,21 @@ class ThrottledQuery(LabelQuery, frozen=True):
     """The same, for large reads."""
 
     throttle: Annotated[Switch, About("`on` or `true`: answer 503 when too many such requests are under way")] = False
+
+
+def plain(query: type[msgspec.Struct], *without: str) -> type[msgspec.Struct]:
+    """The same options without `supervoxels`, for datatypes whose voxels hold bodies, and `without` others."""
+    hints = typing.get_type_hints(query, include_extras=True)
+    options: list[tuple[str, typing.Any, typing.Any]] = []
+    namespace: dict[str, typing.Any] = {"__doc__": query.__doc__}
+    for base in reversed(query.__mro__):
+        namespace.update((name, value) for name, value in vars(base).items() if isinstance(value, property))
+    for field in msgspec.structs.fields(query):
+        if field.name in ("supervoxels", *without):
+            namespace[field.name] = field.default
+        else:
+            options.append((field.name, hints[field.name], field.default))
+    return msgspec.defstruct(query.__name__, options, namespace=namespace, module=query.__module__, frozen=True)
 
 
 def instance_of(view: View) -> Segmentation:

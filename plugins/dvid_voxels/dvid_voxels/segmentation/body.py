@@ -137,6 +137,12 @@ class Body(msgspec.Struct, frozen=True):
             return self.rows.total
         return 0 if self.segments is None else int(self.segments.voxels.sum())
 
+    @property
+    def supervoxels(self) -> Labels:
+        """Its supervoxels, ascending."""
+        part = self.rows if self.rows is not None else self.segments
+        return np.empty(0, np.uint64) if part is None else np.unique(part.supervoxels)
+
     def sizes(self) -> tuple[Labels, Labels]:
         """Its supervoxels, ascending, and their voxels."""
         part = self.rows if self.rows is not None else self.segments
@@ -240,3 +246,35 @@ def has_supervoxel(data: bytes, supervoxel: int) -> bool:
     body = read_body(data)
     part = body.rows if body.rows is not None else body.segments
     return part is not None and bool((part.supervoxels == supervoxel).any())
+
+
+def part(body: Body, supervoxels: Labels) -> tuple[Body, Body]:
+    """An index without these supervoxels, and the index that they make up."""
+    if body.rows is not None:
+        taken = _among(body.rows.supervoxels, supervoxels)
+        return msgspec.structs.replace(body, rows=body.rows.take(~taken)), Body(rows=body.rows.take(taken))
+    segments = body.segments
+    assert segments is not None
+    taken = _among(segments.supervoxels, supervoxels)
+    return msgspec.structs.replace(body, segments=segments.take(~taken)), Body(segments=segments.take(taken))
+
+
+def _among(labels: Labels, wanted: Labels) -> NDArray[np.bool_]:
+    return labels == wanted[0] if len(wanted) == 1 else np.isin(labels, wanted)
+
+
+def join_segments(parts: list[Segments]) -> Segments:
+    """All segments, by supervoxel, then cell."""
+    columns = [(p.supervoxels, p.owners, p.cells, p.voxels) for p in parts if len(p)]
+    if len(columns) == 1:
+        return next(p for p in parts if len(p))
+    return Segments(*map(np.concatenate, zip(*columns))).sorted()
+
+
+def listed_twice(segments: Segments) -> NDArray[np.bool_]:
+    """Which of sorted segments have the same supervoxel and cell as a neighbour."""
+    same = (segments.supervoxels[1:] == segments.supervoxels[:-1]) & (segments.cells[1:] == segments.cells[:-1])
+    out = np.zeros(len(segments), bool)
+    out[1:] |= same
+    out[:-1] |= same
+    return out

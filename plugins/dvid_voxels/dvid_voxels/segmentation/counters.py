@@ -5,6 +5,7 @@ The payload of a record is a dict, all keys optional:
     max      the largest label that the version has now
     next     [the last label that was handed out, a ceiling or 0, a number that grows: logs of versions are read one
              after another, and all versions share this]
+    taken    [a label that was handed out after that, the number then]
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Counters:
         self.ceiling = 0
         self.turn = 0
         """Which record set these two."""
+        self.held: set[int] = set()
+        """Labels that edits under way have taken, which no record says yet."""
+        self._taken: dict[int, int] = {}
 
     def apply(self, version: int, number: int, payload: Any) -> None:
         """Take on a record."""
@@ -41,18 +45,33 @@ class Counters:
             *values, turn = payload["next"]
             if turn > self.turn:
                 (self.next_label, self.ceiling), self.turn = values, turn
+                self.next_label = max(self.next_label, self._taken.get(turn, 0))
+        if "taken" in payload:
+            label, turn = payload["taken"]
+            self._taken[turn] = max(label, self._taken.get(turn, 0))
+            if turn == self.turn:
+                self.next_label = max(self.next_label, label)
 
     @property
     def largest(self) -> int:
         """The largest label of all versions."""
         return max(self.maxima.values(), default=0)
 
+    @property
+    def base(self) -> int:
+        """The label after which the next new one comes."""
+        return max(self.next_label or self.largest, max(self.held, default=0))
+
+    def taken(self, label: int) -> dict[str, Any]:
+        """The payload that takes a label, the largest of those that an edit held, while others may hold more."""
+        return {"max": label, "taken": [label, self.turn]} if self.next_label else {"max": label}
+
     def reserve(self, count: int) -> tuple[int, dict[str, Any]]:
         """The first of `count` new labels, and the payload that takes them.  The caller holds `LOCK`.
 
         Raises `BadRequest`.
         """
-        base = self.next_label or self.largest
+        base = self.base
         last = base + count
         if last > LAST:
             raise BadRequest(f"{count} labels from {base + 1} on are beyond 2^64-1")

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dvid_core import BadRequest, Mutation, View
+from dvid_core import BadRequest, Disputed, MergeConflict, Mutation, View
 
-from .body import NO_ROWS, SMALL, Body, Labels, Rows, Segments, cut, join_rows, read_body, read_segment
+from .body import (
+    NO_ROWS,
+    SMALL,
+    Body,
+    Labels,
+    Rows,
+    Segments,
+    cut,
+    join_rows,
+    join_segments,
+    listed_twice,
+    read_body,
+    read_segment,
+)  # fmt: skip
 from .compiled import kernels
 from .keys import BODY, SEGMENT
+from .merging import FirstParent, may_dispute
 
 WRITTEN, DELETED, LEFT = 0, 1, 2
 """What `kernels.set_rows` says of a body."""
@@ -22,8 +36,17 @@ WRITTEN, DELETED, LEFT = 0, 1, 2
 AT_ONCE = 4096
 """Segments that are read at a time."""
 
+INLINE = 10_000
+"""Entries of indices that are worked on without a hop to a thread: a millisecond."""
+
+LARGE = 1 << 20
+"""Bytes of a head that is written in chunks before the commit that names it."""
+
 EDIT_ROWS = 2_000_000
 """Rows of the indices of one request: some 20 MB in one commit."""
+
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -39,12 +62,18 @@ async def read_bodies(source: Reader, labels: Sequence[int]) -> dict[int, Body]:
 
 
 async def rows_of(source: Reader, body: Body) -> Rows:
-    """All rows of a body, by block, then supervoxel."""
+    """All rows of a body, by block, then supervoxel.
+
+    Raises `LookupError` when its segments are not what they were when its head was read.
+    """
     if body.rows is not None:
         return body.rows
     if body.segments is None:
         return NO_ROWS
-    return (await read_segments(source, body.segments)).sorted()
+    rows = await read_segments(source, body.segments)
+    if rows.total != body.voxels:
+        raise LookupError("segments of the index were written over")
+    return rows.sorted()
 
 
 async def read_segments(source: Reader, segments: Segments) -> Rows:
@@ -61,6 +90,15 @@ async def read_segments(source: Reader, segments: Segments) -> Rows:
                 raise LookupError(f"a segment of supervoxel {supervoxel} is gone")
             parts.append(read_segment(data, supervoxel, cell))
     return join_rows(parts)
+
+
+async def rows_of_supervoxel(source: Reader, body: Body, supervoxel: int) -> Rows:
+    """The rows of one supervoxel, by block."""
+    if body.rows is not None:
+        return body.rows.take(body.rows.supervoxels == supervoxel)
+    if body.segments is None:
+        return NO_ROWS
+    return (await read_segments(source, body.segments.take(body.segments.supervoxels == supervoxel))).sorted()
 
 
 def stage_rows(m: Mutation, label: int, rows: Rows, body: Body) -> None:
@@ -122,7 +160,10 @@ async def set_counts(m: Mutation, change: Change) -> None:
     """Set counts in the indices of bodies.  The caller holds their locks."""
     keys = [BODY.key(label) for label in change.bodies]
     # In one process the locks are enough; expecting each value again takes a read of it when it is committed.
-    source: Reader = m if m.view.instance.store.limits.uncertain else m.view
+    merged = may_dispute(m.view, BODY.number)
+    if merged:
+        await settle_indices(m, change.bodies)
+    source: Reader = m if merged or m.view.instance.store.limits.uncertain else m.view
     stored = await source.get_many(keys)
     values, state = await m.view.run(_set_small, change, stored)
     for i, (label, key) in enumerate(zip(change.bodies, keys)):
@@ -196,13 +237,105 @@ async def _set_in_segments(m: Mutation, label: int, body: Body, changes: Rows) -
     m.put(BODY.key(label), msgspec.structs.replace(body, segments=segments).pack())
 
 
+async def settle_indices(m: Mutation, labels: Sequence[int]) -> None:
+    """Put indices into a version of several parents as they are seen there, so that counts can be set in them.
+
+    One that is disputed is taken from the first parent; segments are put anew, as another side may have changed them.
+    What the version or the edit has of its own stays.
+    """
+    keys = [BODY.key(label) for label in labels]
+    below = []
+    for label, key, value in zip(labels, keys, await m.view.find_many(keys)):
+        try:
+            held = await m.get(key)
+        except MergeConflict:
+            below.append(label)
+            continue
+        if held is None or value is None or isinstance(value, Disputed) or await _written_here(m.view, key):
+            continue
+        if held == await value.read() and read_body(held).segments is not None:
+            below.append(label)
+    for label, (body, rows) in (await first_indices(m.view, below)).items():
+        stage_rows(m, label, rows, body)
+
+
+async def _written_here(view: View, tkey: bytes) -> bool:
+    # The layout of data keys: prefix, tkey, the version counted down.
+    key = view.instance.prefix + tkey + (2**32 - 1 - view.version).to_bytes(4, "big")
+    return await view.instance.store.get(key) is not None
+
+
+async def first_indices(view: View, labels: Sequence[int]) -> dict[int, tuple[Body, Rows]]:
+    """Those of the bodies that have an index, with all rows; disputed ones as the first parent has them."""
+    reader = FirstParent(view)
+    found = await read_bodies(reader, labels)
+    sources = await reader.sources(labels)
+    return {
+        label: (found[label], await rows_of(source, found[label]))
+        for label, source in zip(labels, sources)
+        if label in found
+    }
+
+
+async def join_bodies(m: Mutation, bodies: Sequence[Body]) -> Body:
+    """One index of all that several have, with the rest of the first; what it has to store anew is staged.
+
+    Segments stay where they are.  Of entries that several have, as posted indices may, one is kept.
+    """
+    if all(body.segments is None for body in bodies):
+        rows = await off_loop(m.view, sum(len(b.rows or NO_ROWS) for b in bodies), _joined_rows, bodies)
+        if len(rows) <= SMALL:
+            return msgspec.structs.replace(bodies[0], rows=rows, segments=None)
+        bodies = [Body(rows=rows, touch=bodies[0].touch, surfaces=bodies[0].surfaces)]
+    entries = sum(len(b.rows if b.rows is not None else b.segments or NO_ROWS) for b in bodies)
+    segments, fresh, stored, twice = await off_loop(m.view, entries, _joined_segments, bodies)
+    stage_segments(m, fresh, stored)
+    if twice.any():
+        rows = NO_ROWS.replaced(await read_segments(m, segments.take(twice)))
+        made, stored = cut(rows, random.getrandbits(64))
+        stage_segments(m, made, stored)
+        segments = join_segments([segments.take(~twice), made])
+    return msgspec.structs.replace(bodies[0], rows=None, segments=segments)
+
+
+def _joined_rows(bodies: Sequence[Body]) -> Rows:
+    return NO_ROWS.replaced(join_rows([b.rows for b in bodies if b.rows is not None]))
+
+
+def _joined_segments(bodies: Sequence[Body]) -> tuple[Segments, Segments, list[bytes], NDArray[np.bool_]]:
+    """A kernel: all segments, those of them that have to be stored, their stored forms, which are listed twice."""
+    fresh, stored = cut(_joined_rows(bodies), random.getrandbits(64))
+    segments = join_segments([*(b.segments for b in bodies if b.segments is not None), fresh])
+    return segments, fresh, stored, listed_twice(segments)
+
+
+async def off_loop(view: View, entries: int, kernel: Callable[..., T], *args: Any) -> T:
+    """What a kernel over so many entries of indices gives, computed in a thread unless that takes longer than it."""
+    return kernel(*args) if entries < INLINE else await view.run(kernel, *args)
+
+
+async def put_body(m: Mutation, label: int, body: Body) -> None:
+    """Put the head of an index; its segments are stored or staged already.  One without entries is deleted."""
+    if body.empty:
+        m.delete(BODY.key(label))
+        return
+    part = body.rows if body.rows is not None else body.segments
+    data = await off_loop(m.view, len(part or NO_ROWS), body.pack)
+    m.put(BODY.key(label), data if len(data) <= LARGE else await m.view.stage(_pieces(data)))
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), LARGE):
+        yield data[at : at + LARGE]
+
+
 def check_rows(count: int) -> None:
     """Raise `BadRequest` when one request has too many rows for one commit."""
     if count > EDIT_ROWS:
         raise BadRequest(f"the indices have {count} blocks and supervoxels; one request can set {EDIT_ROWS}")
 
 
-async def sizes_of(view: View, labels: Sequence[int]) -> list[int]:
+async def sizes_of(source: Reader, labels: Sequence[int]) -> list[int]:
     """The voxels of bodies; 0 for those without an index."""
-    found = await view.get_many([BODY.key(label) for label in labels])
+    found = await source.get_many([BODY.key(label) for label in labels])
     return [0 if data is None else int.from_bytes(data[8:16], "little") for data in found]

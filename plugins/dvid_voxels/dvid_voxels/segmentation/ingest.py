@@ -23,6 +23,7 @@ from ..label_events import VoxelsWritten
 from .body import Labels, Rows
 from .index import Change, change_of, set_counts
 from .keys import BLOCK, DIRTY, EXTENTS
+from .merging import first_parent
 from .packing import check_reach, pack_blocks
 from .pyramid import Pyramid, touched_parents
 from .volume import Bodies, Unpacker, is_gzip, packed
@@ -192,10 +193,14 @@ class Ingest:
             erased = options.erasing and not ready.max_label
             work = Pyramid(1, touched_parents(ready.names), erased)
         while True:
+            if options.scale == 0:
+                await instance.moves.settled(version, ready.names)
             before = await self._changes(ready, keys) if index else None
             held = [] if before is None else before.change.bodies
 
             async def change(m: Mutation, before: Changes | None = before) -> bool:
+                if options.scale == 0 and instance.moves.holds(version, ready.names):
+                    return False
                 if before is not None:
                     # Which bodies are touched is only sure once they are locked.
                     now = await self._changes(ready, keys, before)
@@ -212,7 +217,7 @@ class Ingest:
                 if work is not None:
                     m.put(DIRTY.key(m.id), work.pack())
                 payload = {"max": ready.max_label} if instance.raises(version, ready.max_label) else None
-                m.record(events=[VoxelsWritten(tuple(ready.names))], payload=payload)
+                m.record(events=[VoxelsWritten(tuple(ready.names), m.id)], payload=payload)
                 return True
 
             done = await view.edit(
@@ -235,7 +240,7 @@ class Ingest:
 
     async def _changes(self, ready: Ready, keys: list[bytes], before: Changes | None = None) -> Changes:
         """What the indices are to hold of these blocks, as things stand; `before` itself when it still holds."""
-        old = await self.view.get_many(keys)
+        old = await first_parent(self.view, BLOCK.number).get_many(keys)
         seen = self.instance.seen(self.view)
         if before is not None and before.seen is seen and before.old == old:
             return before
@@ -274,7 +279,8 @@ Counted = tuple[NDArray[np.intp], Labels, NDArray[np.uint32]]
 """Block within the share, label, voxels."""
 
 
-def _counted(found: Sequence[labels.Counts]) -> Counted:
+def counted_blocks(found: Sequence[labels.Counts]) -> Counted:
+    """The counts of several blocks as those of one share."""
     sizes = [len(c.labels) for c in found]
     return (
         np.repeat(np.arange(len(found)), sizes),
@@ -293,7 +299,7 @@ def _examined(names: Sequence[Triple], payloads: Sequence[bytes], unpack: Unpack
             found.append(labels.examine(unpack(payload), unpack.size))
         except ValueError as err:
             raise BadRequest(f"block {x}, {y}, {z}: {err}") from None
-    return _counted(found)
+    return counted_blocks(found)
 
 
 def _encoded(
@@ -301,7 +307,7 @@ def _encoded(
 ) -> tuple[list[bytes], Counted]:
     """A kernel: some blocks of an array."""
     made = [labels.encode(source[Box(at, (1, 1, 1)).voxels(size).slices(box)]) for at in names]
-    return [packed(block) for block in made], _counted([labels.counts(block) for block in made])
+    return [packed(block) for block in made], counted_blocks([labels.counts(block) for block in made])
 
 
 def joined(names: list[Triple], stored: list[bytes], shares: Sequence[Counted]) -> Ready:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
-from dvid_core import BadRequest, Compression, Instance, KeyClass, LogRecord, NodeLocked, View
+from dvid_core import BadRequest, Compression, Event, Instance, KeyClass, LogRecord, NodeLocked, View
 from dvid_core import Settings as AnySettings
 
 from ..extents import read_extents, shown
 from ..geometry import Box
 from ..images import Picture, picture_of
-from ..label_events import LABEL_EVENTS
+from ..label_events import LABEL_EVENTS, LabelBlocks
 from ..paths import Plane, check_bytes
 from ..peers import RoiMask, Voxels
 from ..settings import with_lists
 from .compiled import warm
 from .counters import Counters
 from .keys import BLOCK, CLASSES, DIRTY, EXTENTS
+from .merging import nearest_first
+from .offered import StoredBlocks
 from .pyramid import Pyramid, compute, read_pyramid
+from .relabeling import RelabelRules
+from .rewriting import Moves
 from .settings import LabelSettings, check_strings, checked
+from .sparse import SparseRules
+from .unfinished import Unfinished
 from .volume import THEMSELVES, Bodies, LabelVolume, Unpacker
 
 log = logging.getLogger(__name__)
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 PICTURE_BYTES = 64 << 20
 
@@ -38,7 +46,12 @@ class Segmentation(Instance):
 
     Settings = LabelSettings
     keys: ClassVar[tuple[KeyClass, ...]] = CLASSES
-    emits = LABEL_EVENTS
+    emits: ClassVar[tuple[type[Event], ...]] = LABEL_EVENTS
+
+    sparse_rules: ClassVar[SparseRules] = SparseRules()
+    """What the type answers differently from others when asked for sparse volumes."""
+    relabel_rules: ClassVar[RelabelRules] = RelabelRules()
+    """What it does differently when merges and splits rewrite voxels."""
 
     settings: LabelSettings
     state: Counters
@@ -47,7 +60,10 @@ class Segmentation(Instance):
         super().__init__(*args, **kwargs)
         self.state = Counters()
         self._unpack = Unpacker(self.settings.block)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.moves = Moves(self)
+        self.unfinished = Unfinished()
+        self._orders: dict[tuple[int, int], list[int]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def unpack(self) -> Unpacker:
@@ -84,7 +100,8 @@ class Segmentation(Instance):
         self.in_background(self.server.kernels.run(warm))
 
     async def resume_scales(self) -> None:
-        """Finish the lower scales of ingests that a stop or crash cut short."""
+        """Finish edits and the lower scales of ingests that a stop or crash cut short."""
+        await self.moves.resume()
         for version in sorted(self.written(DIRTY.number)):
             node = self.repo.dag.nodes.get(version) or self.repo.dag.root
             view = View(self, node)
@@ -103,20 +120,54 @@ class Segmentation(Instance):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def in_background(self, work: Any) -> None:
+    def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine until it ends or the instance is closed."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # -- the state in memory
 
     def apply(self, version: int, number: int, record: LogRecord) -> None:
         self.state.apply(version, number, record.payload)
+        self.moves.publish(record.mutation_id)
 
     def seen(self, view: View) -> Bodies:
         """The bodies of supervoxels as a version sees them now: the same object until that changes."""
         return THEMSELVES
+
+    def order(self, version: int) -> list[int]:
+        """The versions that `version` sees, nearest first; where parents of a merge disagree the first is nearer."""
+        dag = self.repo.dag
+        if not self.versioned:
+            return [0]
+        found = self._orders.get((version, len(dag)))
+        if found is None:
+            if len(self._orders) > 256:
+                self._orders.clear()
+            found = self._orders[version, len(dag)] = nearest_first(dag, version)
+        return found
+
+    def check_mapping(self, view: View, supervoxel: int) -> None:
+        """Raise `MergeConflict` when parents of a merge disagree about the body of a supervoxel."""
+
+    async def disputed_mapping(self, view: View) -> Sequence[tuple[int, Sequence[int]]]:
+        """The supervoxels about whose body parents of a merge disagree, each with the versions that do."""
+        return ()
+
+    def splits(self, version: int) -> Sequence[Sequence[int]]:
+        """The splits of supervoxels at a version, in order: [mutation id, supervoxel, remain, split].
+
+        A read that was begun before a split finds the voxels of the supervoxel by these.
+        """
+        return ()
+
+    async def caught_up(self, view: View) -> None:
+        """Return when the voxels are those of what the instance copies; merges and splits wait for this."""
+
+    async def synced(self, view: View) -> None:
+        """Which instances are followed was just set."""
 
     def max_label(self, version: int) -> int:
         """The largest label of a version and its ancestors; 0 when none is known."""
@@ -139,6 +190,15 @@ class Segmentation(Instance):
 
     async def compute_scales(self, view: View, number: int, work: Pyramid) -> None:
         """Compute the lower scales that an ingest marked as to be done."""
+        with self.unfinished.at(view.version):
+            # What the version takes over from its ancestors must be right before parts of it are computed anew.
+            await self.unfinished.none(lambda version: version != view.version and self._sees(view.version, version))
+            await self._compute_scales(view, number, work)
+
+    def _sees(self, version: int, other: int) -> bool:
+        return self.versioned and self.repo.dag.is_ancestor(other, version)
+
+    async def _compute_scales(self, view: View, number: int, work: Pyramid) -> None:
         # Not on behalf of the user: a version that is locked meanwhile gets the scales of what it holds.
         own = View(self, view.node)
         try:
@@ -169,6 +229,8 @@ class Segmentation(Instance):
     # -- for others
 
     def offer(self, protocol: type[P], view: View) -> P | None:
+        if protocol is LabelBlocks:
+            return cast("P", StoredBlocks(self, view))
         return cast("P", SeenVoxels(self, view)) if protocol is Voxels else None
 
 

@@ -1,11 +1,11 @@
-"""Stored keys of label volumes and their indices.  Numbers 5, 6 and from 8 on are free for what a datatype adds.
+"""Stored keys of label volumes and their indices.  Numbers 5, 6 and 8 to 19 are free for what a datatype adds.
 
 Block coordinates in values are packed as `packing.pack_blocks` does; a *cell* is a cube of 16 x 16 x 16 blocks.
 """
 
 from __future__ import annotations
 
-from dvid_core import U8, U64, ZYX, KeyClass
+from dvid_core import TEXT, U8, U32, U64, ZYX, KeyClass
 
 BLOCK = KeyClass(1, "block", U8, ZYX)
 """Scale and block coordinates -> a compressed label block of supervoxels, as it is or as a gzip member."""
@@ -22,7 +22,13 @@ SEGMENT = KeyClass(4, "segment of an index", U64, U64, U64)
 DIRTY = KeyClass(7, "blocks of lower scales that are to be computed", U64)
 """A number -> what an ingest has still to do, see `pyramid`."""
 
-CLASSES = (BLOCK, EXTENTS, BODY, SEGMENT, DIRTY)
+PACKAGE = KeyClass(20, "blocks of an edit that are to be moved to their places", U64, U32)
+"""Mutation id and a number -> stored blocks of scale 0, see `rewriting`."""
+
+LOAD = KeyClass(21, "load", TEXT)
+"""Id of a load by the command `dvid load` -> how far it is, see `dvid_voxels.load.progress`."""
+
+CLASSES = (BLOCK, EXTENTS, BODY, SEGMENT, DIRTY, PACKAGE, LOAD)
 
 
 class ScaleKey:

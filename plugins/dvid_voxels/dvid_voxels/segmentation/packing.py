@@ -53,6 +53,13 @@ def unpack_blocks(keys: Keys) -> NDArray[np.int32]:
     return np.stack(fields, axis=-1)
 
 
+def box_of_blocks(keys: Keys) -> tuple[Triple, Triple]:
+    """The first and the last corner, z, y, x, of the least box of packed blocks, of which there is one at least."""
+    fields = [keys >> np.uint64(shift) & _MASK for shift in (42, 21, 0)]
+    low, high = ([int(f) - REACH for f in corner] for corner in zip(*((f.min(), f.max()) for f in fields)))
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
 def to_wire(keys: Keys) -> Keys:
     """Packed blocks as the wire has them."""
     out = np.zeros(len(keys), np.uint64)
@@ -69,6 +76,8 @@ def from_wire(keys: Keys) -> Keys:
         raise BadRequest("blocks: the key of a block has 63 bits")
     for shift in (42, 21, 0):
         field = (keys >> np.uint64(shift) & _MASK).astype(np.int64)
+        if (field == REACH).any():
+            raise BadRequest("blocks: a coordinate in the key of a block is -0")
         size = field & (REACH - 1)
         at = np.where(field >> 20, -size, size)
         out |= (at + REACH).astype(np.uint64) << np.uint64(shift)

@@ -11,7 +11,7 @@ from PIL import Image
 from dvid_core import Reply
 
 from ..geometry import Box
-from ..images import Format, check_picture, encode, picture_of
+from ..images import Format, Picture, check_picture, encode, picture_of
 from ..paths import Plane
 from .volume import Array, LabelVolume
 
@@ -44,12 +44,18 @@ def _image(voxels: Array, size: tuple[int, int], form: Format, colour: bool) -> 
     (h, w), (width, height) = voxels.shape, size
     if (h, w) != (height, width):
         voxels = voxels[np.arange(height) * h // height][:, np.arange(width) * w // width]
-    if not colour:
+    if not colour and form.kind != "bmp":
         return encode(picture_of(voxels, "rgba16"), form)
     file = io.BytesIO()
-    image = Image.fromarray(colours(np.ascontiguousarray(voxels)))
-    image.save(file, form.kind.upper(), quality=form.quality)
+    rgb = colours(np.ascontiguousarray(voxels)) if colour else opaque(picture_of(voxels, "rgba16"))
+    Image.fromarray(rgb).save(file, form.kind.upper(), quality=form.quality, **({"dpi": (0, 0)} if not colour else {}))
     return file.getvalue()
+
+
+def opaque(picture: Picture) -> NDArray[np.uint8]:
+    """(h, w, 4) of 16-bit RGBA -> (h, w, 3): as it looks on black, which for labels below 2^48 is black."""
+    wide = picture.astype(np.uint32)
+    return (wide[:, :, :3] * wide[:, :, 3:] // 65535 >> 8).astype(np.uint8)
 
 
 def colours(labels: Array) -> NDArray[np.uint8]:

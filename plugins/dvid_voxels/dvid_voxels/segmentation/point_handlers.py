@@ -12,6 +12,8 @@ from dvid_core import JSON, About, BadRequest, Reply, Request, Vec3, View, get
 
 from .. import labels
 from .asking import LabelQuery, instance_of, read_list
+from .keys import BLOCK
+from .merging import may_dispute
 from .volume import Unpacker
 
 Coordinate = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
@@ -36,12 +38,16 @@ async def get_label(view: View, point: Vec3, query: LabelQuery) -> Reply:
     volume = instance_of(view).volume(view, query.scale, supervoxels=query.supervoxels)
     z, y, x = point[::-1]
     depth, rows, width = volume.size
-    found = await volume.blocks.values([(z // depth, y // rows, x // width)])
+    block = z // depth, y // rows, x // width
+    if may_dispute(view, BLOCK.number):
+        await view.raw(BLOCK.key(query.scale, block))
+    found = await volume.blocks.values([block])
     label = 0
     if found:
         inside = (z % depth, y % rows, x % width)
         label = await volume.run(1, _label_at, found[0][1], volume.unpack, inside)
         if volume.seen is not None and label:
+            instance_of(view).check_mapping(view, label)
             label = int(volume.seen.bodies(np.array([label], np.uint64))[0])
     return Reply(b'{"Label": %d}' % label, JSON)
 

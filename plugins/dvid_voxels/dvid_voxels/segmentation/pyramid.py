@@ -19,6 +19,7 @@ from dvid_core import Mutation, View
 from .. import labels
 from ..geometry import Triple
 from .keys import BLOCK, DIRTY
+from .merging import first_parent
 from .volume import Unpacker, packed
 
 Parent = tuple[Triple, int]
@@ -92,8 +93,9 @@ async def _compute_some(view: View, number: int, work: Pyramid, mark: Pyramid | 
     ]
 
     async def change(m: Mutation) -> None:
-        children = iter(await view.get_many(wanted))
-        old = [None] * len(keys) if work.erased else await view.get_many(keys)
+        reader = first_parent(view, BLOCK.number)
+        children = iter(await reader.get_many(wanted))
+        old = [None] * len(keys) if work.erased else await reader.get_many(keys)
         jobs = [
             ([next(children) if mask >> n & 1 else None for n in range(8)], mask, before)
             for (_, mask), before in zip(parents, old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -18,6 +18,9 @@ BLOCK_VOXELS = 1 << 24
 
 class LabelSettings(VoxelSettings, frozen=True, kw_only=True):
     """Settings of label volumes, by the wire's names."""
+
+    step: ClassVar[int] = 16
+    """What sides of blocks are multiples of."""
 
     BlockSize: tuple[int, int, int] = (64, 64, 64)
     IndexedLabels: bool = True
@@ -42,8 +45,8 @@ def check_strings(raw: Mapping[str, Any]) -> None:
 def checked(settings: LabelSettings) -> LabelSettings:
     """`settings` if they go together; `BadRequest` names what does not."""
     for name, side in zip("xyz", settings.BlockSize):
-        if side % 16 or not 16 <= side <= 1024:
-            raise BadRequest(f"BlockSize: {name} must be a multiple of 16 from 16 to 1024, got {side}")
+        if side % settings.step or not settings.step <= side <= 1024:
+            raise BadRequest(f"BlockSize: {name} must be a multiple of {settings.step} up to 1024, got {side}")
     if math.prod(settings.BlockSize) > BLOCK_VOXELS:
         raise BadRequest(f"BlockSize: a block would have more than {BLOCK_VOXELS} voxels")
     if (settings.MinPoint is None) != (settings.MaxPoint is None):

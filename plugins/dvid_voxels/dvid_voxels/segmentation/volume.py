@@ -21,6 +21,8 @@ from ..peers import RoiMask
 from ..pipeline import pipelined
 from ..volume import Stored, Volume
 from .keys import ScaleKey
+from .merging import FirstParent, may_dispute
+from .rewriting import moves_of
 
 Array: TypeAlias = NDArray[np.uint64]
 
@@ -124,6 +126,24 @@ class BlockReader(Volume, frozen=True):
     @property
     def _batch_size(self) -> int:
         return BATCH
+
+    async def values(self, wanted: Sequence[Triple]) -> list[Stored]:
+        if cast("ScaleKey", self.key).scale:
+            return await self._read(wanted)
+        moves = moves_of(self.view)
+        while True:
+            turn = moves.turn
+            found = await self._read(wanted)
+            if moves.turn == turn:
+                break
+            # Blocks were moved meanwhile: what was read of them may be what they were before the edit.
+        return await moves.replaced(self.view, found) if moves.shown else found
+
+    async def _read(self, wanted: Sequence[Triple]) -> list[Stored]:
+        if not may_dispute(self.view, self.key.number):
+            return await Volume.values(self, wanted)
+        values = await FirstParent(self.view).get_many([self.key_of(at) for at in wanted])
+        return [(at, value) for at, value in zip(wanted, values) if value is not None]
 
 
 def together(found: Iterable[Stored], unpack: Unpacker, seen: Bodies | None) -> labels.Blocks:

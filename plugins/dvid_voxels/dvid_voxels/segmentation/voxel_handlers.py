@@ -182,7 +182,8 @@ async def get_pseudocolor(
     box = plane.box(size, offset)
     check_bytes(box.count, 8)
     form = parse_format(format)
-    volume = await _volume(view, msgspec.structs.replace(query, supervoxels=False))
+    mask = await mask_of(view, query.roi, query.scale)
+    volume = instance_of(view).volume(view, query.scale, mask=mask)
     with throttled(view, query.throttle):
         return await slice_reply(volume, plane, box, form, colour=True)
 
@@ -217,7 +218,7 @@ async def post_raw(
                 for layer in box.layers(block):
                     await _write_layer(ingest, voxels, box, layer, mask)
             else:
-                await _write_stream(ingest, posted(view, request, query.compression, box.count * 8), box, mask)
+                await write_stream(ingest, posted(view, request, query.compression, box.count * 8), box, mask)
             await ingest.finish()
         except BaseException:
             await ingest.abandon()
@@ -225,7 +226,7 @@ async def post_raw(
     return EMPTY
 
 
-async def _write_stream(ingest: Ingest, source: Posted, box: Box, mask: RoiMask | None) -> None:
+async def write_stream(ingest: Ingest, source: Posted, box: Box, mask: RoiMask | None) -> None:
     """Write voxels layer by layer as they come."""
     reader = BodyReader(cast("Any", source), box.count * 8)
     layers = list(box.layers(ingest.size)) if reader.length is not None else [box]

@@ -21,7 +21,7 @@ CORE = ROOT / "dvid_core"
 LAYERS = (
     "errors keys dag locks kernels events blobs records tasks",
     "ids requests settings blocklist traffic storage storage.base",
-    "storage.memory storage.rocks storage.rocks_files storage.wrap routes values mutlog config",
+    "storage.memory storage.hot storage.rocks storage.rocks_files storage.wrap routes values mutlog config",
     "instance view mutation jsonlog",
     "hookspecs builtin plugins bus repo sweep resolve help",
     "__init__ client",
@@ -43,7 +43,8 @@ SERVING = {"aiohttp.web", "uvloop"}
 SLOW = {"numba", "blosc2"}
 """Take a good part of a second to import, so plug-ins load them when they are needed."""
 PATIENT = [
-    "dvid_core.testing", "dvid_voxels.labels.jit", "dvid_voxels.labels.kernels", "dvid_voxels.segmentation.kernels",
+    "dvid_core.testing", "dvid_labelmap.kernels", "dvid_voxels.labels.jit", "dvid_voxels.labels.kernels",
+    "dvid_voxels.segmentation.kernels",
 ]  # fmt: skip
 """Modules that may load them: they are themselves imported when they are needed."""
 

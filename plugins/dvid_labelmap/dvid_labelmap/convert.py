@@ -56,7 +56,12 @@ class Conversion:
     @property
     def running(self) -> bool:
         """Whether it is at work."""
-        return self.task is not None and not self.task.done()
+        return self.task is not None and not self.task.done() and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether the copy was made and checked."""
+        return self.record.state in ("done", "differs")
 
     async def begin(self) -> None:
         """Start it, or go on."""
@@ -127,13 +132,22 @@ class Conversion:
         except BaseException:
             await ingest.abandon()
             raise
-        shown = (await self.source.full_info(View(self.source, view.node)))["Extended"]
-        largest = shown.get("MaxRepoLabel")
         self.record = msgspec.structs.replace(
             self.record, reached=reached, written=written, same=same, state="checking"
         )
-        known = largest if isinstance(largest, int) else 0
-        await end_copy(view, self.source.data_uuid, self.record, self._extents, known)
+        await end_copy(view, self.source.data_uuid, self.record, self._extents, await self._largest())
+
+    async def _largest(self) -> int:
+        """The largest label that the source, or an instance whose bodies are in it, ever gave out."""
+        repo = self.source.repo
+        found = 0
+        for name in (self.source.name, *self.source.base_info()["Syncs"]):
+            instance = repo.instance(name)
+            shown = (await instance.full_info(View(instance, self.view.node)))["Extended"]
+            by_version = shown.get("MaxLabel")
+            known = [shown.get("MaxRepoLabel"), *(by_version.values() if isinstance(by_version, dict) else ())]
+            found = max([found, *(n for n in known if isinstance(n, int))])
+        return found
 
     async def _changed(self, cube: Cube, cubes: Cubes) -> tuple[list[Triple], list[bytes], list[Counted]]:
         """Of a cube's blocks those that are to be written, in shares."""
@@ -180,9 +194,16 @@ def _made(
 
 async def convert(view: View, name: str) -> Conversion:
     """Begin to convert an instance, or go on.  Raises `BadRequest` when that makes no sense."""
+    async with labelmap_of(view).converting:
+        return await _convert(view, name)
+
+
+async def _convert(view: View, name: str) -> Conversion:
     instance = labelmap_of(view)
     running = instance.conversion
     source = instance.repo.instance(name)
+    if running is not None and running.ended and running.task is not None:
+        await asyncio.wait([running.task])
     if running is not None and running.running:
         if running.source is source and running.view.version == view.version:
             return running

@@ -13,9 +13,9 @@ from dvid_voxels.segmentation.asking import Yes, check_body, read_labels
 from dvid_voxels.segmentation.body import NO_ROWS, Body, Rows
 from dvid_voxels.segmentation.index import rows_of
 from dvid_voxels.segmentation.keys import BODY
-from dvid_voxels.segmentation.merging import first_parent
+from dvid_voxels.segmentation.merging import FirstParent, first_parent
 
-from .asking import ABSENT, labelmap_of
+from .asking import ABSENT
 from .indices import put_indices, whole_indices
 from .messages import read_index, read_indices, write_indices, write_list, write_stored
 from .past import PastQuery, body_of
@@ -180,18 +180,10 @@ async def post_indices(view: View, request: Request) -> Reply:
 
 async def get_index_version(view: View, label: Uint64) -> Reply:
     """The full UUID of the nearest version in which the index of a body was stored; 404 when there is none."""
-    tkey = BODY.key(check_body(label))
-    if await view.raw(tkey) is None:
+    if await view.raw(BODY.key(check_body(label))) is None:
         return ABSENT
-    instance = labelmap_of(view)
-    for version in instance.order(view.version):
-        if not instance.has_written(BODY.number, version):
-            continue
-        # The layout of data keys: prefix, tkey, the version counted down.
-        if await instance.store.get(instance.prefix + tkey + (2**32 - 1 - version).to_bytes(4, "big")) is not None:
-            node = instance.repo.dag.nodes.get(version) or instance.repo.dag.root
-            return Reply.text(node.uuid)
-    return ABSENT
+    [origin] = await FirstParent(view).origins([label])
+    return Reply.text(origin.uuid)
 
 
 ROUTES = (

@@ -26,15 +26,13 @@ async def whole_indices(view: View, labels: Sequence[int], reader: Reader) -> li
     merged = may_dispute(view, BODY.number)
     for _ in range(TRIES):
         stored = await reader.get_many(keys)
-        sources: Sequence[Reader] = await FirstParent(view).sources(names) if merged else [view] * len(names)
+        sources = await FirstParent(view).origins(names) if merged else [view] * len(names)
         bodies = {n: read_body(data) for n, data in zip(names, stored) if data is not None}
         try:
             rows = {n: await rows_of(source, bodies[n]) for n, source in zip(names, sources) if n in bodies}
         except LookupError:
             continue  # an edit replaced segments between the two reads
-        # Of a merge, segments may be missing for another reason.
-        if not merged or await reader.get_many(keys) == stored:
-            return [(n, rows.get(n, NO_ROWS), bodies.get(n)) for n in labels]
+        return [(n, rows.get(n, NO_ROWS), bodies.get(n)) for n in labels]
     raise Unavailable("the indices are changed faster than they can be read; try again")
 
 

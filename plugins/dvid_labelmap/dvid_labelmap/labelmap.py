@@ -69,6 +69,8 @@ class LabelMap(Segmentation):
         self._tidying = False
         self.conversion: Conversion | None = None
         """The last one since the instance was opened."""
+        self.converting = asyncio.Lock()
+        """Held while one is begun."""
 
     # -- life
 

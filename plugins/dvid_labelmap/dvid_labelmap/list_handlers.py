@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from dvid_core import JSON, OCTETS, About, Disputed, Param, Reply, View, get
+from dvid_core import JSON, OCTETS, About, Disputed, Param, Reply, Value, View, get
 from dvid_voxels.segmentation.asking import Yes
 from dvid_voxels.segmentation.body import head_of
 from dvid_voxels.segmentation.keys import BODY
@@ -70,16 +70,18 @@ async def _listed(view: View, start: int, number: int, sizes: bool) -> AsyncIter
     async for found in view.scan(first, last):
         out: list[int] = []
         for tkey, value in found[:number]:
-            if isinstance(value, Disputed):
-                [first] = await FirstParent(view).find_many([tkey])
-                assert first is not None
-                value = first
-            head = value.inline if value.inline is not None else await value.read(0, 64)
-            out += [int.from_bytes(tkey[1:], "big"), head_of(head)[0]]
+            out += [int.from_bytes(tkey[1:], "big"), head_of(await _head(view, tkey, value))[0]]
         yield np.array(out, "<u8").tobytes()
         number -= len(found)
         if number <= 0:
             return
+
+
+async def _head(view: View, tkey: bytes, found: Value | Disputed) -> bytes:
+    """The beginning of the stored form of an index."""
+    value = found if isinstance(found, Value) else (await FirstParent(view).find_many([tkey]))[0]
+    assert value is not None
+    return value.inline if value.inline is not None else await value.read(0, 64)
 
 
 ROUTES = (

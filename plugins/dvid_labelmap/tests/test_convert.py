@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from dvid_labelmap import LabelMap
+from dvid_labelmap import convert as convert_module
 from dvid_labelmap.convert_cubes import Cubes
 
 from dvid_core.testing import Api
 from dvid_core.testing.api import eventually
 from dvid_core.testing.fixtures import RunningServer
 from dvid_core.testing.process import process_of
-from dvid_labelmap import LabelMap
-from dvid_labelmap import convert as convert_module
 from dvid_voxels.convert import command
 from dvid_voxels.convert.command import convert
 from dvid_voxels.segmentation.ingest import Ingest
@@ -127,6 +127,31 @@ async def test_labels_that_were_used_up_are_not_given_again(server: RunningServe
     await server.post(f"{old.place}/merge", json=[1, 12])
     seg = await old.converted()
     assert await server.get(f"{seg.place}/nextlabel") == {"nextlabel": 13}
+
+
+async def test_labels_of_the_labelvol_that_a_volume_follows_count(server: RunningServer) -> None:
+    pytest.importorskip("dvid_labelvol")
+    old = await new_volume(server, "labelblk")
+    await server.instance(old.uuid, "bodies", "labelvol", BlockSize="32,32,32")
+    await server.post(f"{old.place}/sync", json={"sync": "bodies"})
+    await server.post(f"/api/node/{old.uuid}/bodies/sync", json={"sync": "old"})
+    await old.put(LOW, cells(SIZE))
+    await server.server.bus.idle()
+    await server.post(f"/api/node/{old.uuid}/bodies/merge", json=[1, 12])
+    await server.server.bus.idle()
+    seg = await old.converted()
+    assert 12 not in await seg.labels()
+    assert await server.get(f"{seg.place}/nextlabel") == {"nextlabel": 13}
+
+
+async def test_many_requests_begin_one_conversion(server: RunningServer) -> None:
+    old = await new_volume(server)
+    await old.put(LOW, cells(SIZE))
+    seg = await new_target(server, old.uuid)
+    begun = await asyncio.gather(*(old.begin() for _ in range(8)))
+    assert {status["Source"] for status in begun} == {"old"}
+    assert (await old.ended())["State"] == "done"
+    await check(seg, await old.get(LOW, SIZE))
 
 
 async def test_an_empty_volume_is_converted(server: RunningServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,62 @@ async def test_a_committed_version_is_edited_by_the_admin_alone(server: RunningS
     await bodies.check()
 
 
+async def test_a_merge_of_versions_has_the_edits_of_both_parents(server: RunningServer, bodies: Bodies) -> None:
+    await server.commit(bodies.seg.uuid)
+    left = bodies.at(bodies.seg.at(await server.newversion(bodies.seg.uuid)))
+    right = bodies.at(bodies.seg.at(await server.branch(bodies.seg.uuid, "side")))
+    await left.merge(1, 2)
+    await right.merge(3, 4)
+    split, remain = await right.split(3)
+    new, _ = await left.cleave(1, 2)
+    mask = right.voxels == split
+    for version in (left, right):
+        await server.commit(version.seg.uuid)
+    both = left.at(left.seg.at(await server.merge(left.seg.uuid, right.seg.uuid)))
+    both.cut(3, mask, split, remain)
+    both.body_of.update({4: 3, split: 3, remain: 3})
+    await both.check()
+    await both.merge(new, 3)
+    await both.cleave(new, 4)
+    await both.renumber(700, 1)
+    await both.check()
+
+
+async def test_an_edit_of_what_both_parents_changed_is_refused(server: RunningServer, bodies: Bodies) -> None:
+    await server.commit(bodies.seg.uuid)
+    sides = [bodies.seg.at(await server.branch(bodies.seg.uuid, name)) for name in "ab"]
+    for side, merged in zip(sides, (2, 3)):
+        await server.post(f"{side.place}/merge", b"[1,%d]" % merged)
+        await server.commit(side.uuid)
+    both = bodies.seg.at(await server.merge(sides[0].uuid, sides[1].uuid))
+    for path, body in (("merge", b"[1,4]"), ("merge", b"[4,1]"), ("cleave/1", b"[1]"), ("renumber", b"[60,1]")):
+        answer = await both.ask("POST", path, body)
+        assert answer.status == 409, answer.text
+        assert sides[0].uuid in answer.text
+    await server.post(f"{both.place}/merge", b"[5,6]")
+    assert sorted(await server.get(f"{both.place}/supervoxels/5")) == [5, 6]
+
+
+async def test_an_unversioned_instance_is_edited_from_any_version(server: RunningServer) -> None:
+    seg = await new_segmentation(server, Versioned="false")
+    voxels = cells((32, 32, 32), count=6)
+    await seg.post_blocks(LOW, voxels, "?downres=true")
+    bodies = Bodies(seg, voxels)
+    await server.commit(seg.uuid)
+    child = await server.newversion(seg.uuid)
+    below = Bodies(seg.at(child), voxels)
+    await below.merge(1, 2, 3)
+    await below.split(2)
+    new, _ = await below.cleave(1, 3)
+    await below.check()
+    bodies.voxels, bodies.body_of, bodies.retired = below.voxels, below.body_of, below.retired
+    await bodies.check()
+    assert len(await server.get(f"{seg.place}/lineage/{new}")) == 3
+    await below.post(f"undo/{new}")
+    below.body_of[3] = 1
+    await below.check()
+
+
 # -- restarts
 
 
@@ -340,6 +397,29 @@ async def test_records_tell_each_edit_and_who_made_it(server: RunningServer, bod
     assert ids == sorted(set(ids))
     mod = await server.get(f"{place}/lastmod/13")
     assert (mod["mutation id"], mod["last mod user"], mod["last mod app"]) == (ids[1], "bob", "")
+
+
+async def test_a_cleave_of_very_many_supervoxels_is_told_by_a_blob(server: RunningServer, seg: Segmentation) -> None:
+    count = 120_000
+    voxels = np.arange(1, count + 1, dtype=np.uint64)
+    block = np.resize(voxels, (32, 64, 64))
+    place = seg.place
+    await server.post(f"{place}/mappings", mapping_ops((1, list(range(2, count + 1)))))
+    await seg.post_blocks((0, 0, 0), block)
+    done = await server.post(f"{place}/cleave/1", str(list(range(2, count))).encode())
+    record = (await server.get(f"{place}/mutations"))[-1]
+    assert "CleavedSupervoxels" not in record
+    whole = json.loads(await server.get(f"{place}/blobstore/{record['DataRef']}"))
+    assert whole["CleavedSupervoxels"] == list(range(2, count))
+    assert await server.get(f"{place}/supervoxels/1") == [1, count]
+    assert len(await server.get(f"{place}/supervoxels/{done['CleavedLabel']}")) == count - 2
+    assert await server.demand("GET", f"{place}/mapping", json=[1, 2, count]) == [1, done["CleavedLabel"], 1]
+    await server.post(f"{place}/undo/1", b"")
+    assert await seg.labels() == [1]
+    if server.config.stores["default"].engine == "rocksdb":
+        await server.restart()
+    assert await server.demand("GET", f"{place}/mapping", json=[1, 2, count]) == [1, 1, 1]
+    assert "one request can merge" in await seg.refused("POST", "merge", str(list(range(1, 30_000))).encode())
 
 
 # -- body split

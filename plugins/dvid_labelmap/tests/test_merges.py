@@ -213,3 +213,31 @@ async def test_a_large_index_that_both_changed_is_not_a_mixture(seg: Segmentatio
     assert set(index) == {(0, 0, x) for x in range(wide) if x not in (200, 300)}
     assert (await both.ask("GET", "size/9")).json() == {"voxels": (wide - 2) * SIDE**3}
     assert (await both.ask("GET", "size/6")).json() == {"voxels": SIDE**3}
+
+
+async def test_a_body_whose_segments_another_side_changed_is_as_its_own_side_has_it(seg: Segmentation) -> None:
+    wide = 400
+    await seg.post_blocks((0, 0, 0), np.full((SIDE, SIDE, SIDE * wide), 9, np.uint64))
+    await seg.post_blocks((0, 3, 0), full(5))
+    await seg.api.commit(seg.uuid)
+    left = seg.at(await seg.api.newversion(seg.uuid))
+    right = seg.at(await seg.api.branch(seg.uuid, "other"))
+    # 5 takes over the segments of 9, of which the other side loses one.
+    assert (await left.ask("POST", "merge", b"[5,9]")).status == 200
+    await right.post_blocks((0, 0, 16), np.full((SIDE, SIDE, 16 * SIDE), 8, np.uint64))
+    both = await merged(left, right)
+    for path in (
+        "index/5",
+        "size/5",
+        "sparsevol-size/5",
+        "sparsevol-coarse/5",
+        "supervoxel-sizes/5",
+        "index-version/5",
+    ):
+        assert (await both.ask("GET", path)).content() == (await left.ask("GET", path)).content(), path
+    for path in ("index/9", "size/9", "sparsevol-size/9", "index-version/9"):
+        assert (await both.ask("GET", path)).content() == (await right.ask("GET", path)).content(), path
+    assert (await both.ask("GET", "indices", b"[5]")).body == (await left.ask("GET", "indices", b"[5]")).body
+    # A write goes on from all of it.
+    await both.post_blocks((0, 0, 300), full(6))
+    assert set(await both.index(5)) == {(0, 3, 0)} | {(0, 0, x) for x in range(wide) if x != 300}

@@ -191,11 +191,12 @@ async def test_coarse_volumes_of_a_range_come_in_order(seg: Segmentation) -> Non
 
 
 BAD = (
-    "sparsevol/0", "sparsevol/x", "sparsevol/-1", "sparsevol/18446744073709551616", "sparsevol/１",
+    "sparsevol/0", "sparsevol/x", "sparsevol/-1", "sparsevol/18446744073709551616", "sparsevol/%EF%BC%91",
     "sparsevol/1?scale=3", "sparsevol/1?scale=-1", "sparsevol/1?scale=256", "sparsevol/1?scale=1.0",
     "sparsevol/1?minx=", "sparsevol/1?minx=%201", "sparsevol/1?maxz=2147483648", "sparsevol/1?miny=1e3",
     "sparsevol/1?maxx=1_0", "sparsevol/1?compression=snappy", "sparsevol/1?format=rles&compression=GZIP",
-    "sparsevol-by-point/1_2", "sparsevol-by-point/1_2_x", "sparsevol-by-point/9999_0_0", "sparsevol-by-point/0_0_0?scale=9",
+    "sparsevol-by-point/1_2", "sparsevol-by-point/1_2_x", "sparsevol-by-point/9999_0_0",
+    "sparsevol-by-point/0_0_0?scale=9",
     "sparsevol-coarse/0", "sparsevol-coarse/1?maxy=a", "sparsevols-coarse/1", "sparsevols-coarse/0/4",
     "sparsevols-coarse/1/0", "sparsevols-coarse/1/x", "sparsevol-size/0", "fvdb/0", "fvdb/1?scale=7", "fvdb/x",
     "proximity/1", "proximity/1/1", "proximity/0/1", "proximity/1/0", "proximity/1,2",

@@ -72,6 +72,7 @@ class BodyCleaved(Event, frozen=True):
     body: int
     cleaved: int
     supervoxels: bytes
+    """All of them, or none when there are many."""
 
 
 class BodyRenumbered(Event, frozen=True):

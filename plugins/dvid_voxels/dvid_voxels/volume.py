@@ -137,20 +137,6 @@ class Volume(msgspec.Struct, frozen=True):
         async for batch in pipelined(self.values(part) for part in self._batches(iter(names))):
             yield batch
 
-    async def row_stream(self, first: Triple, span: int) -> AsyncIterator[Piece]:
-        """The voxels of `span` blocks along x from block `first`, one after another; `background` where none is."""
-        x = first[2]
-        blank = bytes([self.background]) * self.codec.nbytes
-        at, end = x, x + span
-        async for batch in self.stored(Box(first, (1, 1, span))):
-            for place, voxels in await self.view.run(_unpacked, self.codec, batch):
-                for piece in _repeated(blank, place[2] - at):
-                    yield piece
-                yield voxels
-                at = place[2] + 1
-        for piece in _repeated(blank, end - at):
-            yield piece
-
     @property
     def _batch_size(self) -> int:
         return max(1, min(DIRECT, BATCH // self.codec.nbytes))
@@ -232,14 +218,3 @@ class Volume(msgspec.Struct, frozen=True):
 
     async def _tile(self, box: Box) -> tuple[Box, Array | None]:
         return box, await self._find(box)
-
-
-def _unpacked(codec: Codec, found: list[Stored]) -> list[Stored]:
-    return [(at, codec.voxels(stored)) for at, stored in found]
-
-
-def _repeated(blank: bytes, times: int) -> Iterator[bytes]:
-    together = max(1, SLAB // len(blank))
-    while times > 0:
-        yield blank * min(times, together)
-        times -= together

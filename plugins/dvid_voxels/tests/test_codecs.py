@@ -57,6 +57,18 @@ def test_the_server_stores_noise_raw_and_packs_the_rest() -> None:
     assert len(codec.encode(np.zeros(SHAPE, np.uint8))) < 64
 
 
+@pytest.mark.parametrize("item", ["u1", "<u2"])
+@pytest.mark.parametrize("noisy", [slice(0, 0), slice(0, 1), slice(2, 3), slice(5, 32), slice(0, 31), slice(0, 32)])
+def test_a_large_block_comes_back_whatever_part_of_it_is_noise(noisy: slice, item: str) -> None:
+    codec = Codec((32, 32, 32), item)
+    block = np.zeros(codec.shape, item)
+    block[noisy] = np.random.default_rng(1).integers(0, 256 ** np.dtype(item).itemsize, block[noisy].shape)
+    stored = codec.encode(block)
+    assert (codec.decode(stored) == block).all()
+    if noisy in (slice(0, 0), slice(0, 32)):
+        assert stored[0] == (Tag.RAW if noisy.stop else Tag.BLOSC2)
+
+
 def test_clients_get_the_form_that_the_setting_promises() -> None:
     for block in (smooth(), noise()):
         raw = block.tobytes()
@@ -66,6 +78,16 @@ def test_clients_get_the_form_that_the_setting_promises() -> None:
             assert lz4.block.decompress(form[4:], uncompressed_size=len(raw)) == raw
         assert gzip.decompress(made("gzip:3").stored_form(made("gzip:3").encode(block))) == raw
         assert made("none").stored_form(made("none").encode(block)) == raw
+
+
+@pytest.mark.parametrize("size", [1, 5, 14, 15, 16, 269, 270, 271, 600, 32768])
+def test_noise_is_sent_as_lz4_of_any_size(size: int) -> None:
+    codec = Codec((1, 1, size), "u1")
+    block = np.random.default_rng(size).integers(0, 256, codec.shape, np.uint8)
+    stored = codec.encode(block)
+    assert stored[0] == Tag.RAW
+    form = bytes(codec.stored_form(stored))
+    assert lz4.block.decompress(form) == block.tobytes()
 
 
 def test_jpeg_has_the_planes_one_below_the_other() -> None:

@@ -18,7 +18,7 @@ from dvid_voxels.segmentation.pyramid import Pyramid
 
 from ..asking import labelmap_of
 from .cutting import GROUP, Shape, blocks_of, cut_many, met_by, rework, shape_of
-from .draft import Draft, perform
+from .draft import Again, Draft, perform
 from .journal import Cut, move_of
 from .names import check_free, new_labels
 from .split import mark_scales, parts_of, told_cut, with_parts
@@ -34,6 +34,7 @@ async def split_body(view: View, label: int, posted: bytes) -> tuple[int, int]:
     if body is None:
         raise BadRequest(f"label: there is no body {label} at version {view.uuid}")
     shape = await view.run(shape_of, posted, instance.settings.block, body.voxels)
+    await instance.moves.settled(view.version, list(shape.pieces))
     found = await supervoxels_under(view, label, body, shape)
     rows = [await rows_of_supervoxel(view, body, n) for n in found.tolist()]
     digest = await view.run(digest_of, shape.runs)
@@ -51,6 +52,8 @@ async def _split(
     held = await draft.body(label)
     for name in fresh:
         await check_free(draft, name, "label")
+    if draft.instance.moves.holds(draft.view.version, shape.pieces):
+        raise Again(blocks=shape.pieces)
     if not np.array_equal(await supervoxels_under(draft.view, label, held, shape), found):
         raise BadRequest("the voxels were changed meanwhile; try again")
     before = {old: await rows_of_supervoxel(draft.m, held, old) for old in names}
@@ -85,7 +88,6 @@ async def supervoxels_under(view: View, label: int, body: Body, shape: Shape) ->
     found = [np.empty(0, np.uint64)]
     for first in range(0, len(names), GROUP):
         some = names[first : first + GROUP]
-        await instance.moves.settled(view.version, some)
         stored = await view.get_many([BLOCK.key(0, at) for at in some])
         shares = [slice(n, n + 16) for n in range(0, len(some), 16)]
         try:

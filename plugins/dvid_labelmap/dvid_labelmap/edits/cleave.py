@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from dvid_core import BadRequest, View
-from dvid_voxels.label_events import BodyCleaved, pack_labels
+from dvid_voxels.label_events import BodyCleaved
 from dvid_voxels.segmentation.body import Body, Labels, part
 from dvid_voxels.segmentation.index import off_loop
 
-from .draft import Draft, perform
+from .draft import Draft, perform, told
 from .journal import move_of
 from .names import new_labels
 
@@ -32,7 +32,7 @@ async def cleave(view: View, label: int, supervoxels: Labels) -> tuple[int, int]
             draft.map(np.array([cleaved], np.uint64), 0)
             draft.taken = cleaved
             draft.moves.append(move_of(label, cleaved, wanted, emptied=False, made=True))
-            draft.events.append(BodyCleaved(draft.m.id, label, cleaved, pack_labels(wanted)))
+            draft.events.append(BodyCleaved(draft.m.id, label, cleaved, told(wanted)))
             draft.show(
                 "cleave-complete",
                 OrigLabel=label, CleavedLabel=cleaved, CleavedSupervoxels=supervoxels.tolist(),
@@ -46,7 +46,7 @@ async def cleave(view: View, label: int, supervoxels: Labels) -> tuple[int, int]
 async def part_from(draft: Draft, label: int, supervoxels: Labels) -> tuple[Body, Body]:
     """A body without some of its supervoxels, sorted, and what these make up.  Raises `BadRequest`."""
     body = await draft.body(label)
-    return await off_loop(draft.view, len(body.rows or body.segments or ()), _parted, label, body, supervoxels)
+    return await off_loop(draft.view, body.entries, _parted, label, body, supervoxels)
 
 
 def _parted(label: int, body: Body, supervoxels: Labels) -> tuple[Body, Body]:

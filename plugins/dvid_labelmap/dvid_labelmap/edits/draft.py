@@ -6,6 +6,7 @@ an edit asks for bodies by name; when it asks for one that is not locked it is b
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -16,7 +17,9 @@ import numpy as np
 
 from dvid_core import BadRequest, Edited, Event, Mutation, Unavailable, View
 from dvid_voxels.geometry import Triple
+from dvid_voxels.label_events import pack_labels
 from dvid_voxels.segmentation.asking import check_indexed
+from dvid_voxels.segmentation.blobs import digest_of, put_blob
 from dvid_voxels.segmentation.body import Body, Labels, Touch, read_body
 from dvid_voxels.segmentation.index import off_loop, put_body
 from dvid_voxels.segmentation.keys import BODY
@@ -37,12 +40,18 @@ T = TypeVar("T")
 IN_RECORD = 4096
 """Supervoxels of an edit whose new bodies its log record holds."""
 
+LISTED = 100_000
+"""Supervoxels of a cleave that its log record and its event list."""
+
 INLINE = 64 << 10
 """Bytes of a value that is written in the commit itself."""
 
 TRIES = 40
 PATIENT = 5
 """So often an edit is begun anew because one with a later id came before it."""
+
+STEPS = 64
+"""Bodies that are worked on between two moments for others: some 2 ms."""
 
 MOVED = 64
 """Supervoxels that are kept in a set rather than as an array."""
@@ -66,6 +75,7 @@ class Draft:
         self.blocks = blocks
         """The blocks of scale 0 that are locked."""
         self._labels, self._patient = labels, patient
+        self._steps = 0
         self._stored: dict[int, bytes | None] = {}
         self._bodies: dict[int, Body | None] = {}
         self._changed: set[int] = set()
@@ -93,6 +103,7 @@ class Draft:
         if not self._labels.issuperset(wanted):
             raise Again(wanted)
         for label, data in zip(wanted, await self.m.get_many([BODY.key(label) for label in wanted])):
+            await self.breathe()
             self._stored[label] = data
             self._bodies[label] = None if data is None else await off_loop(self.view, len(data) // 32, read_body, data)
             body = self._bodies[label]
@@ -111,10 +122,20 @@ class Draft:
             raise BadRequest(f"{what}: there is no body {label} at version {self.view.uuid}")
         return found
 
+    async def supervoxels(self, body: Body) -> Labels:
+        """The supervoxels of a body, ascending."""
+        return await off_loop(self.view, body.entries, lambda: body.supervoxels)
+
     def put(self, label: int, body: Body | None) -> None:
         """Let a body be this from now on; None: there is none any more."""
         self._bodies[label] = None if body is None or body.empty else body
         self._changed.add(label)
+
+    async def breathe(self) -> None:
+        """Let others run now and then, in loops over bodies."""
+        self._steps += 1
+        if self._steps % STEPS == 0:
+            await asyncio.sleep(0)
 
     # -- mapping
 
@@ -159,6 +180,7 @@ class Draft:
         time = datetime.datetime.fromtimestamp(m.time, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         touch = Touch(m.id, time, caller.user, caller.app)
         for label in sorted(self._changed):
+            await self.breathe()
             body = self._bodies[label]
             if body is not None:
                 await put_body(m, label, msgspec.structs.replace(body, touch=touch))
@@ -176,8 +198,16 @@ class Draft:
         if self.largest > self.taken and self.instance.raises(self.view.version, self.largest):
             self.payload["max"] = self.largest
         for shown in self.shown:
-            m.record(shown)
+            m.record(await self._short(shown))
         m.record(events=self.events, payload=self.payload)
+
+    async def _short(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """A record without a long list of supervoxels, which a blob has then."""
+        if len(shown.get("CleavedSupervoxels", ())) <= LISTED:
+            return shown
+        data = await self.view.run(msgspec.json.encode, shown)
+        reference = put_blob(self.m, await self.view.run(digest_of, data), data)
+        return {**{name: value for name, value in shown.items() if name != "CleavedSupervoxels"}, "DataRef": reference}
 
     async def _put(self, tkey: bytes, data: bytes) -> None:
         self.m.put(tkey, data if len(data) <= INLINE else await self.view.stage(pieces(data)))
@@ -201,6 +231,11 @@ class Draft:
             await self.rewrite.drop()
         for staged in self.m.staged:
             await self.view.discard(staged)
+
+
+def told(supervoxels: Labels) -> bytes:
+    """What an event tells of the supervoxels of a cleave."""
+    return pack_labels(supervoxels) if len(supervoxels) <= LISTED else b""
 
 
 async def perform(

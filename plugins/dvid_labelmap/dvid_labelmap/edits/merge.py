@@ -9,8 +9,8 @@ from dvid_voxels.segmentation.index import join_bodies
 from .draft import Draft, perform
 from .journal import move_of
 
-MOST = 200_000
-"""Bodies that one merge takes."""
+MOST = 10_000
+"""Bodies that one merge takes: each is a key to lock and two to write."""
 
 
 async def merge(view: View, target: int, merged: list[int]) -> int:
@@ -38,7 +38,8 @@ async def join_into(draft: Draft, target: int, merged: list[int]) -> None:
     """Move all of some bodies to another that is there."""
     bodies = [await draft.body(label, "merge") for label in (target, *merged)]
     for label, body in zip(merged, bodies[1:]):
-        supervoxels = body.supervoxels
+        await draft.breathe()
+        supervoxels = await draft.supervoxels(body)
         draft.map(supervoxels, target)
         draft.moves.append(move_of(label, target, supervoxels, emptied=True, made=False))
         draft.put(label, None)

@@ -19,8 +19,10 @@ SOME = 64
 
 
 @asynccontextmanager
-async def new_labels(view: View, count: int) -> AsyncIterator[list[int]]:
+async def new_labels(view: View, count: int, besides: Sequence[int | None] = ()) -> AsyncIterator[list[int]]:
     """So many labels that nobody else gets while this is entered, ascending; the edit that uses them records it.
+
+    None is one of `besides`, the labels that the edit was told to use.
 
     They are the next ones; those with an index or in the mapping of any version are passed over, which only happens
     after an admin has set the counter back, or posted a mapping of labels to come.
@@ -36,7 +38,7 @@ async def new_labels(view: View, count: int) -> AsyncIterator[list[int]]:
                 some = range(at, min(at + step, LAST + 1))
                 if not some:
                     raise BadRequest("there are no labels left below 2^64")
-                found += await _free(view, some)
+                found += [n for n in await _free(view, some) if n not in besides]
                 at, step = some[-1] + 1, SOME
             if state.base == base:
                 break

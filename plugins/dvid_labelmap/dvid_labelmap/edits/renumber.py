@@ -8,8 +8,8 @@ from dvid_voxels.label_events import BodyRenumbered
 from .draft import Draft, perform
 from .journal import move_of
 
-MOST = 100_000
-"""Pairs that one request takes."""
+MOST = 5_000
+"""Pairs that one request takes: each has two keys to lock and four to write."""
 
 
 async def renumber(view: View, pairs: list[tuple[int, int]]) -> None:
@@ -23,6 +23,7 @@ async def renumber(view: View, pairs: list[tuple[int, int]]) -> None:
     async def change(draft: Draft) -> None:
         await draft.load(label for pair in pairs for label in pair)
         for new, old in pairs:
+            await draft.breathe()
             await rename(draft, new, old)
             draft.events.append(BodyRenumbered(draft.m.id, old, new))
             draft.show("renumber-complete", OrigLabel=old, NewLabel=new)
@@ -35,7 +36,7 @@ async def rename(draft: Draft, new: int, old: int) -> None:
     body = await draft.body(old, "renumber")
     if await draft.find(new) is not None:
         raise BadRequest(f"renumber: there is a body {new} already, which {old} cannot be renumbered to")
-    supervoxels = body.supervoxels
+    supervoxels = await draft.supervoxels(body)
     draft.put(old, None)
     draft.put(new, body)
     draft.map(supervoxels, new)

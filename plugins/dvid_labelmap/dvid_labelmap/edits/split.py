@@ -41,7 +41,7 @@ async def split_supervoxel(
     if chosen[0] is not None and chosen[0] == chosen[1]:
         raise BadRequest("split, remain: the two supervoxels need different names")
     digest = await view.run(digest_of, shape.runs)
-    async with new_labels(view, chosen.count(None)) as fresh:
+    async with new_labels(view, chosen.count(None), chosen) as fresh:
         given = iter(fresh)
         split, remain = (next(given) if name is None else name for name in chosen)
         change = partial(_split, supervoxel, split, remain, shape, digest, fresh, downres)
@@ -126,8 +126,7 @@ def parts_of(rows: Rows, moved: Rows, split: int, remain: int) -> Rows:
 
 async def with_parts(draft: Draft, body: Body, gone: Labels, rows: Rows) -> Body:
     """A body with other supervoxels in the place of some.  Segments of these stay, for reads of the past."""
-    entries = len(body.rows or body.segments or ())
-    rest, _ = await off_loop(draft.view, entries, part, body, gone)
+    rest, _ = await off_loop(draft.view, body.entries, part, body, gone)
     return await join_bodies(draft.m, [rest, Body(rows=rows)])
 
 

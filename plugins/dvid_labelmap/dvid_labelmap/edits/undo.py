@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +16,13 @@ from dvid_voxels.label_events import (
     VoxelsWritten,
     pack_labels,
 )
-from dvid_voxels.segmentation.body import Body, Labels, Rows, join_rows, part
+from dvid_voxels.segmentation.body import Body, Labels, Rows, join_rows, parts
 from dvid_voxels.segmentation.finishing import finished
-from dvid_voxels.segmentation.index import join_bodies, rows_of_supervoxel
+from dvid_voxels.segmentation.index import join_bodies, off_loop, rows_of_supervoxel
 from dvid_voxels.segmentation.pyramid import Pyramid
 
 from .cutting import blocks_of, mend, rework
-from .draft import Draft, perform
+from .draft import Draft, perform, told
 from .journal import Cut, Entry, Move, entries_of, move_of, touched
 from .split import mark_scales, with_parts
 
@@ -49,8 +50,13 @@ async def undo(view: View, label: int) -> Undone:
         if now is None or now.mutation != entry.mutation:
             raise BadRequest(f"body {label} was edited meanwhile; try again")
         await draft.load(bodies)
-        for move in reversed(entry.moves):
-            await move_back(draft, move, entry)
+        for (_, made), moves in groupby(reversed(entry.moves), lambda move: (move.target, move.made)):
+            if made:
+                for move in moves:
+                    await move_back(draft, move, entry)
+                    await draft.breathe()
+            else:
+                await move_out(draft, list(moves), entry)
         return await mend_all(draft, entry) if entry.cuts else None
 
     done = await finished(view, perform(view, "undo", change, [label, *bodies], undoes=entry.mutation))
@@ -75,43 +81,63 @@ def changed(what: str, entry: Entry) -> BadRequest:
     return BadRequest(f"{entry.kind} {entry.mutation} cannot be undone: {what}; undo later edits first")
 
 
+async def move_out(draft: Draft, moves: list[Move], entry: Entry) -> None:
+    """Give supervoxels back to bodies that became part of another one, and that are there no more."""
+    label, mutation = moves[0].target, draft.m.id
+    for move in moves:
+        if (await draft.find(move.source) is None) != move.emptied:
+            raise changed(f"there is {'a' if move.emptied else 'no'} body {move.source} now", entry)
+    target = await draft.find(label)
+    if target is None:
+        raise changed(f"there is no body {label} any more", entry)
+    groups = [np.sort(move.supervoxels) for move in moves]
+    rest, taken = await off_loop(draft.view, target.entries, _parted, target, groups, label, entry)
+    draft.put(label, rest)
+    remain = target.voxels
+    for move, group, body in zip(moves, groups, taken):
+        draft.put(move.source, body)
+        draft.map(group, move.source)
+        draft.events.append(BodyCleaved(mutation, label, move.source, told(group)))
+        remain -= body.voxels
+        draft.show(
+            "cleave-complete", OrigLabel=label, CleavedLabel=move.source, CleavedSupervoxels=group.tolist(),
+            CleavedSize=body.voxels, RemainSize=remain, Undone=entry.mutation,
+        )  # fmt: skip
+        draft.moves.append(move_of(label, move.source, group, emptied=False, made=True))
+        await draft.breathe()
+
+
+def _parted(target: Body, groups: list[Labels], label: int, entry: Entry) -> tuple[Body, list[Body]]:
+    if not np.isin(np.concatenate(groups), target.supervoxels).all():
+        raise changed(f"body {label} lost supervoxels", entry)
+    rest, taken = parts(target, groups)
+    if rest.empty:
+        raise changed(f"body {label} has no other supervoxels any more", entry)
+    return rest, taken
+
+
 async def move_back(draft: Draft, move: Move, entry: Entry) -> None:
-    """Give supervoxels back to the body that they came from."""
+    """Give all of a body back to the one that it was cleaved from, or its old name."""
     wanted, undone = np.sort(move.supervoxels), {"Undone": entry.mutation}
     target, source = await draft.find(move.target), await draft.find(move.source)
     if target is None:
         raise changed(f"there is no body {move.target} any more", entry)
     if (source is None) != move.emptied:
-        raise changed(f"there is {'no' if source is None else 'a'} body {move.source} now", entry)
-    names = target.supervoxels
-    if not np.isin(wanted, names).all():
-        raise changed(f"body {move.target} lost supervoxels", entry)
-    if move.made != (len(names) == len(wanted)):
+        raise changed(f"there is {'a' if move.emptied else 'no'} body {move.source} now", entry)
+    if not np.array_equal(await draft.supervoxels(target), wanted):
         raise changed(f"body {move.target} has other supervoxels than after it", entry)
     mutation = draft.m.id
+    draft.put(move.target, None)
     draft.map(wanted, move.source)
-    if not move.made:
-        rest, taken = part(target, wanted)
-        draft.put(move.target, rest)
-        draft.put(move.source, taken)
-        draft.events.append(BodyCleaved(mutation, move.target, move.source, pack_labels(wanted)))
-        draft.show(
-            "cleave-complete", OrigLabel=move.target, CleavedLabel=move.source, CleavedSupervoxels=wanted.tolist(),
-            CleavedSize=taken.voxels, RemainSize=rest.voxels, **undone,
-        )  # fmt: skip
-    elif source is None:
-        draft.put(move.target, None)
+    draft.moves.append(move_of(move.target, move.source, wanted, emptied=True, made=move.emptied))
+    if source is None:
         draft.put(move.source, target)
         draft.events.append(BodyRenumbered(mutation, move.target, move.source))
         draft.show("renumber-complete", OrigLabel=move.target, NewLabel=move.source, **undone)
     else:
-        draft.put(move.target, None)
         draft.put(move.source, await join_bodies(draft.m, [source, target]))
         draft.events.append(BodiesMerged(mutation, move.source, pack_labels([move.target])))
         draft.show("merge-complete", Target=move.source, Labels=[move.target], **undone)
-    draft.moves.append(
-        move_of(move.target, move.source, wanted, emptied=move.made, made=move.emptied),
-    )
 
 
 async def mend_all(draft: Draft, entry: Entry) -> Pyramid | None:

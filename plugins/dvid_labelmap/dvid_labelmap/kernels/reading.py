@@ -7,6 +7,8 @@ is accepted and what it means is for that alone to say.
 A kernel is called twice: first to count, with empty columns, then to fill them.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
+
 from __future__ import annotations
 
 import numpy as np
@@ -23,7 +25,7 @@ SPANS = types.Array(types.int64, 3, "C")
 
 
 @inner
-def _varint(data, at, end):  # type: ignore[no-untyped-def]
+def _varint(data, at, end):
     """A number and where it ends; -1 when it is cut or has more than 64 bits."""
     value, shift = np.uint64(0), np.uint64(0)
     while at < end:
@@ -39,7 +41,7 @@ def _varint(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _span(data, at, end):  # type: ignore[no-untyped-def]
+def _span(data, at, end):
     """Where the bytes of a field begin and end; -1 when they go beyond `end`."""
     size, start = _varint(data, at, end)
     if start < 0 or size > np.uint64(end - start):
@@ -51,7 +53,7 @@ def _span(data, at, end):  # type: ignore[no-untyped-def]
     types.UniTuple(types.int64, 4), BYTES, types.boolean, types.boolean, U64S, U64S, SPANS, I64S, U64S, U64S, I64S,
     U64S, U32S,
 )  # fmt: skip
-def read_indices(  # type: ignore[no-untyped-def]
+def read_indices(
     data, many, write, labels, mutations, texts, entry_ends, blocks, surfaces, row_ends, supervoxels, voxels
 ):
     """Of a LabelIndex, or with `many` of a LabelIndices: (code, indices, entries of blocks, rows).
@@ -136,7 +138,7 @@ def read_indices(  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2), BYTES, types.boolean, U64S, U64S)
-def read_mappings(data, write, supervoxels, bodies):  # type: ignore[no-untyped-def]
+def read_mappings(data, write, supervoxels, bodies):
     """Of a MappingOps: (code, supervoxels), in the order they come."""
     odd = (ODD, 0)
     at, end = np.int64(0), np.int64(len(data))

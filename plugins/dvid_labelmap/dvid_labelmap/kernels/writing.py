@@ -1,5 +1,7 @@
 """The `blocks` fields of protobuf messages of indices."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="assignment"
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,7 +17,7 @@ REACH = np.int64(1 << 20)
 
 
 @inner
-def _length(value):  # type: ignore[no-untyped-def]
+def _length(value):
     size = np.int64(1)
     while value >= np.uint64(128):
         value >>= np.uint64(7)
@@ -24,7 +26,7 @@ def _length(value):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _put(out, at, value):  # type: ignore[no-untyped-def]
+def _put(out, at, value):
     while value >= np.uint64(128):
         out[at] = np.uint8(value & np.uint64(127)) | np.uint8(128)
         value >>= np.uint64(7)
@@ -34,7 +36,7 @@ def _put(out, at, value):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _wire(block):  # type: ignore[no-untyped-def]
+def _wire(block):
     """A packed block as the wire has it, see `dvid_voxels.segmentation.packing`."""
     out = np.uint64(0)
     for shift in (np.uint64(42), np.uint64(21), np.uint64(0)):
@@ -45,7 +47,7 @@ def _wire(block):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _put_row(out, at, supervoxel, count):  # type: ignore[no-untyped-def]
+def _put_row(out, at, supervoxel, count):
     out[at] = 0x0A
     out[at + 1] = 2 + _length(supervoxel) + _length(count)
     out[at + 2] = 0x08
@@ -55,13 +57,13 @@ def _put_row(out, at, supervoxel, count):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _half(words, base, number):  # type: ignore[no-untyped-def]
+def _half(words, base, number):
     """A number of 32 bits among those that lie from a word on."""
     return (words[base + number // 2] >> np.uint64(32 * (number % 2))) & np.uint64(0xFFFFFFFF)
 
 
 @kernel(types.int64, LABELS, LONGS, LONGS, LABELS, types.boolean, OUT, ENDS)
-def write_stored(words, starts, sizes, labels, write, out, ends):  # type: ignore[no-untyped-def]
+def write_stored(words, starts, sizes, labels, write, out, ends):
     """The bytes of a LabelIndices message of indices as they are stored; with `write` it is put into `out`.
 
     The stored form of index i is sizes[i] bytes (0: none) from word starts[i] of `words` on, see
@@ -122,7 +124,7 @@ def write_stored(words, starts, sizes, labels, write, out, ends):  # type: ignor
 
 
 @kernel(types.int64, LABELS, LABELS, VOXELS, LABELS, LONGS, types.boolean, OUT, ENDS)
-def write_indices(blocks, supervoxels, voxels, surfaces, bounds, write, out, ends):  # type: ignore[no-untyped-def]
+def write_indices(blocks, supervoxels, voxels, surfaces, bounds, write, out, ends):
     """The bytes that the `blocks` of several indices take; with `write` they are put into `out`, each up to its end.
 
     Index i has the rows bounds[i] to bounds[i + 1], sorted by block; `surfaces` has the surface mutation id of each

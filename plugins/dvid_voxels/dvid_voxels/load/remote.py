@@ -97,4 +97,4 @@ class Remote:
     def get(self, size: Triple, offset: Triple, **options: str) -> bytes:
         """The voxels of a box; `size` and `offset` as z, y, x."""
         place = "/".join("_".join(map(str, zyx[::-1])) for zyx in (size, offset))
-        return self.ask("GET", f"raw/0_1_2/{place}", **options)
+        return self.ask("GET", f"raw/0_1_2/{place}", None, 0, **options)

@@ -6,6 +6,9 @@ settings    what an instance can be told when it is made
 volume      label blocks of one scale at one version, boxes and points read from them
 ingest      blocks written, with counts, extents and max label; `pyramid`: lower scales, resumed after a crash
 body        label indices, their stored form; `index`: reading and changing them; `packing`: block coordinates
+sparse      where bodies are, and their voxels page by page; `sparse_forms`: runs and masks, `sparse_coarse`: blocks,
+            `sparse_small`: small bodies without arrays, `sparse_pile`: replies whose beginning is known at the end
+nanovdb     the layout of NanoVDB index grids; `nanovdb_grid`: a grid that grows
 counters    max labels and new labels
 receiving, sending, pictures    voxels and blocks on their way in and out
 *_handlers  endpoints; a datatype takes the routes that it has

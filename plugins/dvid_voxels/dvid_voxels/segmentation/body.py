@@ -19,6 +19,8 @@ Functions are kernels.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from itertools import pairwise
 
 import cramjam
 import msgspec
@@ -129,6 +131,11 @@ class Body(msgspec.Struct, frozen=True):
         """Whether nothing is left of it."""
         part = self.rows if self.rows is not None else self.segments
         return part is None or not len(part)
+
+    @property
+    def entries(self) -> int:
+        """Rows or segments."""
+        return len(self.rows if self.rows is not None else self.segments or NO_ROWS)
 
     @property
     def voxels(self) -> int:
@@ -261,6 +268,27 @@ def part(body: Body, supervoxels: Labels) -> tuple[Body, Body]:
 
 def _among(labels: Labels, wanted: Labels) -> NDArray[np.bool_]:
     return labels == wanted[0] if len(wanted) == 1 else np.isin(labels, wanted)
+
+
+def parts(body: Body, groups: Sequence[Labels]) -> tuple[Body, list[Body]]:
+    """An index without the supervoxels of all groups, which have none in common, and what each group makes up."""
+    held = body.rows if body.rows is not None else body.segments
+    assert held is not None
+    names = np.concatenate(groups)
+    order = np.argsort(names)
+    owner = np.repeat(np.arange(len(groups)), [len(g) for g in groups])[order]
+    places = np.minimum(np.searchsorted(names[order], held.supervoxels), len(names) - 1)
+    found = np.where(names[order][places] == held.supervoxels, owner[places], -1)
+    rows = np.argsort(found, kind="stable")
+    bounds = np.searchsorted(found[rows], np.arange(len(groups) + 1)).tolist()
+    out = []
+    for first, last in pairwise(bounds):
+        some = held.take(rows[first:last])
+        out.append(Body(rows=some) if isinstance(some, Rows) else Body(segments=some))
+    rest = held.take(rows[: bounds[0]])
+    if isinstance(rest, Rows):
+        return msgspec.structs.replace(body, rows=rest), out
+    return msgspec.structs.replace(body, segments=rest), out
 
 
 def join_segments(parts: list[Segments]) -> Segments:

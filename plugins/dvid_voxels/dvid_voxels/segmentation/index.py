@@ -269,7 +269,7 @@ async def first_indices(view: View, labels: Sequence[int]) -> dict[int, tuple[Bo
     """Those of the bodies that have an index, with all rows; disputed ones as the first parent has them."""
     reader = FirstParent(view)
     found = await read_bodies(reader, labels)
-    sources = await reader.sources(labels)
+    sources = await reader.origins(labels)
     return {
         label: (found[label], await rows_of(source, found[label]))
         for label, source in zip(labels, sources)
@@ -283,11 +283,11 @@ async def join_bodies(m: Mutation, bodies: Sequence[Body]) -> Body:
     Segments stay where they are.  Of entries that several have, as posted indices may, one is kept.
     """
     if all(body.segments is None for body in bodies):
-        rows = await off_loop(m.view, sum(len(b.rows or NO_ROWS) for b in bodies), _joined_rows, bodies)
+        rows = await off_loop(m.view, sum(b.entries for b in bodies), _joined_rows, bodies)
         if len(rows) <= SMALL:
             return msgspec.structs.replace(bodies[0], rows=rows, segments=None)
         bodies = [Body(rows=rows, touch=bodies[0].touch, surfaces=bodies[0].surfaces)]
-    entries = sum(len(b.rows if b.rows is not None else b.segments or NO_ROWS) for b in bodies)
+    entries = sum(b.entries for b in bodies)
     segments, fresh, stored, twice = await off_loop(m.view, entries, _joined_segments, bodies)
     stage_segments(m, fresh, stored)
     if twice.any():
@@ -319,8 +319,7 @@ async def put_body(m: Mutation, label: int, body: Body) -> None:
     if body.empty:
         m.delete(BODY.key(label))
         return
-    part = body.rows if body.rows is not None else body.segments
-    data = await off_loop(m.view, len(part or NO_ROWS), body.pack)
+    data = await off_loop(m.view, body.entries, body.pack)
     m.put(BODY.key(label), data if len(data) <= LARGE else await m.view.stage(_pieces(data)))
 
 

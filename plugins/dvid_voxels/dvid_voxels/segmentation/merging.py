@@ -9,11 +9,11 @@ Whatever is written at the merged version, or below, settles it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dvid_core import Disputed, Value, View
 
-from .keys import BODY, SEGMENT
+from .keys import BODY
 
 if TYPE_CHECKING:
     from .instance import Segmentation
@@ -65,17 +65,30 @@ class FirstParent:
         return found  # type: ignore[return-value]
 
     async def get_many(self, tkeys: Sequence[bytes]) -> list[bytes | None]:
-        """Their bytes.
+        """Their bytes."""
+        return [None if value is None else await value.read() for value in await self.find_many(tkeys)]
 
-        Of a segment that an index names but that another side has removed there are none: it lost all its voxels there.
+    async def origins(self, labels: Sequence[int]) -> list[View]:
+        """The versions that wrote the indices of these bodies as they are seen, or as the first parent has them.
+
+        An index counts as a whole, so its segments are what they are there.
         """
-        missing = b"" if tkeys and tkeys[0][0] == SEGMENT.number else None
-        return [missing if v is None else await v.read() for v in await self.find_many(tkeys)]
-
-    async def sources(self, labels: Sequence[int]) -> list[Reader]:
-        """Where the segments of each index are to be read: what belongs to a disputed one is not mixed."""
-        found = await self.view.find_many([BODY.key(label) for label in labels])
-        return [FirstParent(self.at(self._first(v.versions))) if isinstance(v, Disputed) else self for v in found]
+        instance = self._instance
+        keys = [BODY.key(label) for label in labels]
+        writers = self.view.writers(BODY.number)
+        # The layout of data keys: prefix, tkey, the version counted down.
+        stored = iter(
+            await instance.store.get_many(
+                [instance.prefix + key + (2**32 - 1 - w).to_bytes(4, "big") for key in keys for w in writers]
+            )
+        )
+        out = []
+        for _ in keys:
+            entries = {w: raw for w in writers if (raw := next(stored)) is not None}
+            nearest = instance.repo.dag.survivors(self.view.version, entries)
+            living = [w for w in nearest if entries[w]]
+            out.append(self.at(self._first(living)) if living else self.view)
+        return out
 
     def at(self, version: int) -> View:
         """The instance seen from another version."""
@@ -86,9 +99,11 @@ class FirstParent:
         return min(versions, key=rank.__getitem__)
 
 
-Reader = View | FirstParent
+async def origin(view: View, label: int) -> View:
+    """Where the segments of an index are to be read that `view` sees."""
+    return (await FirstParent(view).origins([label]))[0] if may_dispute(view, BODY.number) else view
 
 
-def first_parent(view: View, klass: int) -> Reader:
-    """What reads many values of a class: the view itself where none can be disputed."""
-    return FirstParent(view) if may_dispute(view, klass) else view
+def first_parent(view: View, klass: int) -> FirstParent:
+    """What reads many values of a class.  Where none can be disputed that is the view itself, which is quicker."""
+    return FirstParent(view) if may_dispute(view, klass) else cast("FirstParent", view)

@@ -23,6 +23,7 @@ from .asking import instance_of
 from .body import Body, Labels, Rows, Segments, read_body
 from .index import AT_ONCE
 from .keys import BODY, SEGMENT
+from .merging import origin
 from .packing import CELL, REACH, Keys, blocks_in, pack_blocks, unpack_blocks
 from .ragged import RaggedBox
 from .volume import Bodies, LabelVolume, Unpacker, together
@@ -121,7 +122,7 @@ async def find_place(view: View, label: int, *, supervoxel: bool, limits: tuple[
             return None
         known = np.array([label], np.uint64) if supervoxel else np.unique(part.supervoxels)
         try:
-            blocks = await blocks_of(view, part, limits)
+            blocks = await blocks_of(await origin(view, name), part, limits)
         except LookupError:
             continue  # an edit replaced segments between the two reads
         return Place(known, blocks, int(part.voxels.sum(dtype=np.uint64)), splits)

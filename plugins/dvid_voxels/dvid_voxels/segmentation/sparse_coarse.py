@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from dvid_core import Disputed, View
 
 from ..geometry import Triple
-from .body import Body, Rows, read_body
+from .body import Body, read_body
+from .compiled import kernels
 from .keys import BODY
 from .packing import REACH, Keys
-from .sparse import blocks_of, distinct, find_place
+from .sparse import blocks_of, find_place
 
 FIELD = np.uint64((1 << 21) - 1)
 
@@ -44,26 +45,32 @@ async def coarse_of_all(view: View, first: int, last: int, limits: Limits | None
     """For each body from `first` to `last`, ascending: u64 label, int32 n, n runs, LE."""
     end = BODY.key(last + 1) if last + 1 < 1 << 64 else BODY.all()[1]
     async for page in view.scan(BODY.key(first), end):
-        stored: list[tuple[int, bytes]] = []
+        labels, heads = [], []
         for tkey, found in page:
             if isinstance(found, Disputed):
                 raise view.conflict(tkey, found.versions)
-            stored.append((BODY.unpack(tkey)[0], found.inline if found.inline is not None else await found.read()))
-        parts, large = await view.run(_page, stored, limits)
-        for n, body in large:
-            parts[n] = await _large(view, stored[n][0], body, limits)
-        yield b"".join(parts)
+            labels.append(int.from_bytes(tkey[1:], "big"))
+            heads.append(found.inline if found.inline is not None else await found.read())
+        frames, ends = await view.run(_frames, labels, heads, limits)
+        done = 0
+        for n in np.flatnonzero(ends < 0).tolist():
+            upto = int(ends[:n].max(initial=0))
+            yield frames[done:upto] + await _large(view, labels[n], read_body(heads[n]), limits)
+            done = upto
+        yield frames[done:]
 
 
-def _page(stored: Sequence[tuple[int, bytes]], limits: Limits | None) -> tuple[list[bytes], list[tuple[int, Body]]]:
-    """A kernel: what is sent for small bodies, and those that have segments, by their places."""
-    parts, large = [], []
-    for n, (label, data) in enumerate(stored):
-        body = read_body(data)
-        if body.segments is not None:
-            large.append((n, body))
-        parts.append(_frame(label, distinct(body.rows.blocks, limits)) if isinstance(body.rows, Rows) else b"")
-    return parts, large
+def _frames(labels: Sequence[int], heads: Sequence[bytes], limits: Limits | None) -> tuple[bytes, NDArray[np.int64]]:
+    """A kernel: the frames of small bodies, and where each ends, or a negative number."""
+    low, high = ((-REACH,) * 3, (REACH,) * 3) if limits is None else limits
+    starts = np.zeros(len(heads) + 1, np.int64)
+    np.cumsum([len(head) for head in heads], out=starts[1:])
+    # Kernels load words of 8 bytes, up to so many behind the end.
+    data = np.frombuffer(b"".join([*heads, bytes(8)]), np.uint8)
+    frames, ends = kernels().coarse_frames(
+        data, starts, np.array(labels, np.uint64), np.array(low, np.int64) + REACH, np.array(high, np.int64) + REACH
+    )
+    return frames.tobytes(), ends
 
 
 async def _large(view: View, label: int, body: Body, limits: Limits | None) -> bytes:

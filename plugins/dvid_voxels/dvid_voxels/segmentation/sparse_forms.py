@@ -62,7 +62,7 @@ async def rles_reply(sparse: Sparse, compression: Compression) -> Reply:
             return NOTHING
         head = runs_head(pile.nbytes // RUN)
     except BaseException:
-        pile.close()
+        await pile.drop(sparse.view)
         raise
     stream = _with_head(head, pile, sparse.view)
     if not compression:
@@ -71,10 +71,12 @@ async def rles_reply(sparse: Sparse, compression: Compression) -> Reply:
 
 
 async def _with_head(head: bytes, pile: Pile, view: View) -> AsyncIterator[bytes]:
-    with pile:
+    try:
         yield head
         async for piece in pile.pieces(view):
             yield piece
+    finally:
+        await pile.drop(view)
 
 
 def _small_rles(found: labels.Blocks, chosen: Labels, box: Box | None, compression: Compression) -> bytes:

@@ -15,7 +15,7 @@ from dvid_voxels.segmentation.body import Body, Rows, Touch, cut
 from dvid_voxels.segmentation.compiled import kernels
 from dvid_voxels.segmentation.packing import box_of_blocks, pack_blocks, unpack_blocks
 from dvid_voxels.segmentation.sparse import _unpacked_blocks, coarser, distinct
-from dvid_voxels.segmentation.sparse_coarse import block_runs
+from dvid_voxels.segmentation.sparse_coarse import _frames, block_runs
 from dvid_voxels.segmentation.sparse_forms import GzipPacker, Lz4Packer
 from dvid_voxels.segmentation.sparse_pile import SENT, Pile
 from dvid_voxels.segmentation.sparse_small import MOST, blocks_of_small, box_of_small, runs_of_small
@@ -62,6 +62,28 @@ def test_an_index_with_surfaces_or_segments_is_for_others() -> None:
     rows = rows_of(5)
     assert blocks_of_small(Body(rows=rows, surfaces=(rows.blocks, rows.blocks)).pack()) is None
     assert blocks_of_small(Body(segments=cut(rows, 7)[0]).pack()) is None
+
+
+@pytest.mark.parametrize("limits", [None, ((-2, -9000, -1), (3, 9000, 2))], ids=["all", "within"])
+def test_frames_of_many_indices_are_those_of_each(
+    limits: tuple[tuple[int, int, int], tuple[int, int, int]] | None,
+) -> None:
+    touch = Touch(5, "2026-11-22T13:20:30Z", "someone", "é")
+    bodies = [Body(rows=rows_of(n, n), touch=touch if n % 2 else Touch()) for n in range(1, 60)]
+    surfaces = rows_of(3).blocks
+    bodies.append(Body(rows=rows_of(9), touch=touch, surfaces=(surfaces, surfaces)))
+    bodies.insert(7, Body(segments=cut(rows_of(30), 7)[0]))
+    labels = [2**64 - 100 + n for n in range(len(bodies))]
+    frames, ends = _frames(labels, [body.pack() for body in bodies], limits)
+    assert np.flatnonzero(ends < 0).tolist() == [7]
+    at = 0
+    for label, body, end in zip(labels, bodies, ends.tolist()):
+        if body.rows is not None:
+            runs = block_runs(distinct(body.rows.blocks, limits))
+            assert frames[at:end] == label.to_bytes(8, "little") + len(runs).to_bytes(4, "little") + runs.tobytes()
+            at = end
+    assert at == len(frames)
+    assert _frames([1], [bodies[5].pack()[:-1]], None)[1].tolist() == [-1]
 
 
 def test_blocks_of_segments_are_those_of_their_rows() -> None:

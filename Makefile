@@ -5,9 +5,9 @@ PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 FOLDERS := $(addprefix -e ./,$(PLUGINS:/=))
 # Readers of image files, Arrow and Parquet; by a command of their own, since pip finds a local distribution that is
 # named only with its extras for none of the others.
-OPTIONAL := -e './plugins/dvid_voxels[load]' -e './plugins/dvid_neuronjson[arrow]'
+OPTIONAL := -e './plugins/dvid_voxels[load]' -e './plugins/dvid_neuronjson[arrow]' -e './plugins/dvid_annotation[arrow]'
 # Compile the kernels once, so that the first requests need not wait for it.
-WARM = $(VENV)/bin/python -c "from dvid_voxels.segmentation.compiled import warm; warm()"
+WARM = $(VENV)/bin/python -c "from dvid_labelmap.compiled import warm; warm()"
 PIP = $(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt
 EXAMPLES := $(sort $(dir $(wildcard examples/*/pyproject.toml)))
 SOURCES := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml examples/*/pyproject.toml)

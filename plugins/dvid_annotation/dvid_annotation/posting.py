@@ -24,9 +24,6 @@ from .segments import entries_of
 if TYPE_CHECKING:
     from .annotation import Annotation
 
-PORTION = 2000
-"""Elements that are put into cells without letting others run."""
-
 
 def annotation_of(view: View) -> Annotation:
     """The instance, as the type it is."""
@@ -54,26 +51,28 @@ async def put_elements(m: Mutation, grid: Grid, batch: Batch, *, whole: bool) ->
     """Stage elements."""
     filing = Filing(m)
     place = await file_labels(m, filing, grid, batch.positions, whole=whole)
-    shown = [text[:bare] + b"}" for text, bare in zip(batch.texts, batch.bare)]
-    run = m.view.run if len(batch) > INLINE else _inline
-    labels = await run(
-        filing.list_under_labels, place.labels, place.supervoxels, batch.positions, batch.kinds, shown
-    )  # fmt: skip
-    tags = await run(filing.list_under_tags, batch.tags, batch.positions, batch.kinds, shown)
     # The locks of their bricks keep cells as they are read; an edit of everything may have staged some before.
     cells = Cells(m if whole else m.view, grid)
     keys = await cells.load(batch.positions)
-    items = list(
-        map(Item, map(tuple, batch.positions.tolist()), place.supervoxels.tolist(), labels.tolist(), tags.tolist(),
-            batch.bare, batch.texts)
-    )  # fmt: skip
-    displaced: list[Item] = []
-    for at in range(0, len(items), PORTION):
-        displaced += await run(cells.put, items[at : at + PORTION], keys[at : at + PORTION])
+    work = (filing, cells, keys, place, batch)
+    displaced = _put(*work) if len(batch) <= INLINE else await m.view.run(_put, *work)
     if displaced:
         filing.take_out(displaced, await filed(m, (i.supervoxel for i in displaced)))
     await filing.stage()
     cells.stage(m)
+
+
+def _put(filing: Filing, cells: Cells, keys: list[bytes], place: Place, batch: Batch) -> list[Item]:
+    """A kernel: list the elements and put them into their cells; gives those that were there."""
+    shown = [text[:bare] + b"}" for text, bare in zip(batch.texts, batch.bare)]
+    columns = (batch.positions, batch.kinds, shown)
+    labels = filing.list_under_labels(place.labels, place.supervoxels, *columns)
+    tags = filing.list_under_tags(batch.tags, *columns)
+    items = list(
+        map(Item, map(tuple, batch.positions.tolist()), place.supervoxels.tolist(), labels.tolist(), tags.tolist(),
+            batch.bare, batch.texts)
+    )  # fmt: skip
+    return cells.put(items, keys)
 
 
 async def file_labels(m: Mutation, filing: Filing, grid: Grid, positions: NDArray[Any], *, whole: bool) -> Place:
@@ -85,10 +84,6 @@ async def file_labels(m: Mutation, filing: Filing, grid: Grid, positions: NDArra
     place = await look_up(peer, positions)
     filing.file(await settle(m, peer, grid, place, whole=whole))
     return place
-
-
-async def _inline(kernel: Any, *args: Any) -> Any:
-    return kernel(*args)
 
 
 async def post_blocks(view: View, blocks: Mapping[Triple, None], batch: Batch, entry: dict[str, Any] | None) -> None:

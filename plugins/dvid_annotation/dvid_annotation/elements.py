@@ -62,7 +62,7 @@ class Element(Bare, gc=False):
 
 
 class Batch:
-    """Elements to be stored, one at each position, the later of two that were given at one; columns of equal length."""
+    """Elements to be stored, no two at one position; columns of equal length."""
 
     __slots__ = ("bare", "kinds", "positions", "tags", "texts")
 
@@ -115,18 +115,22 @@ def decode_elements(data: bytes | msgspec.Raw, what: str = "the body") -> list[E
 
 
 def batch_of(elements: list[Element], what: str = "elements") -> Batch:
-    """Elements ready to be stored.  Raises `BadRequest` for one that is too large."""
-    last = {e.Pos: e for e in elements}
+    """Elements ready to be stored.  Raises `BadRequest` for one that is too large or at the position of another."""
+    places = {e.Pos: n for n, e in enumerate(elements)}
+    if len(places) < len(elements):
+        first = next(n for n, e in enumerate(elements) if places[e.Pos] != n)
+        at = elements[first].Pos
+        raise BadRequest(f"{what}: two elements are at {list(at)}, such as [{first}] and [{places[at]}]")
     texts, bare = [], []
-    for element in last.values():
+    for element in elements:
         text, length = text_of(element)
         if len(text) > TEXT_BYTES:
             raise BadRequest(f"{what}: the element at {list(element.Pos)} has more than {TEXT_BYTES} bytes")
         texts.append(text)
         bare.append(length)
-    positions = np.array(list(last), np.int32).reshape(-1, 3)[:, ::-1]
-    kinds = np.array([KIND_NUMBERS[e.Kind] for e in last.values()], np.uint8)
-    tags = [e.Tags or [] for e in last.values()]
+    positions = np.array(list(places), np.int32).reshape(-1, 3)[:, ::-1]
+    kinds = np.array([KIND_NUMBERS[e.Kind] for e in elements], np.uint8)
+    tags = [e.Tags or [] for e in elements]
     return Batch(np.ascontiguousarray(positions), kinds, tags, bare, texts)
 
 

@@ -98,8 +98,8 @@ async def post_elements_(view: View, request: Request, query: LogQuery) -> Reply
     [{"Pos": [33, 30, 31], "Kind": "PostSyn", "Tags": ["t1"], "Prop": {"user": "ann"},
       "Rels": [{"Rel": "PostSynTo", "To": [15, 27, 35]}]}, ...]
 
-    All elements are put or none: what is wrong with one is said, with its place in the list. Of several at one
-    position the last counts. Lists of tags and labels show them at once.
+    All elements are put or none: what is wrong with one is said, with its place in the list; two at one
+    position are wrong. Lists of tags and labels show them at once.
     """
     data = await _body(request)
     batch = read_batch(data) if len(data) <= INLINE else await view.run(read_batch, data)

@@ -103,7 +103,8 @@ class Machine:
             ["post", "post", "post", "move", "delete", "merge", "cleave", "renumber", "map", "split", "write"]
         )
         if kind == "post":
-            elements = [self.element() for _ in range(r.choice([1, 1, 3, 20]))]
+            drawn = [self.element() for _ in range(r.choice([1, 1, 3, 20]))]
+            elements = list({tuple(e["Pos"]): e for e in drawn}.values())
             await self.place.post(*elements)
             self.model.post(elements)
         elif kind == "delete" and known:

@@ -26,10 +26,13 @@ async def test_an_element_takes_the_place_of_one_at_its_position_whole(syn: Plac
     assert [len(await syn.tag(tag)) for tag in "abc"] == [0, 1, 1]
 
 
-async def test_of_two_elements_at_one_position_in_one_post_the_last_counts(syn: Place) -> None:
-    await syn.post(element((5, 5, 5), tags=["a"]), element((6, 5, 5)), element((5, 5, 5), tags=["b"]))
-    assert len(await syn.all()) == 2
-    assert await syn.tag("a") == {} and len(await syn.tag("b")) == 1
+async def test_two_elements_at_one_position_in_one_post_are_refused(syn: Place) -> None:
+    await syn.post(element((5, 5, 5), tags=["old"]))
+    before = await syn.all()
+    twice = [element((5, 5, 5), tags=["a"]), element((6, 5, 5)), element((5, 5, 5), tags=["b"])]
+    assert "[5,5,5]" in (await syn.refused("POST", "elements", twice)).replace(" ", "")
+    assert "[5,5,5]" in (await syn.refused("POST", "blocks", {"0,0,0": twice})).replace(" ", "")
+    assert await syn.all() == before
 
 
 async def test_one_post_adds_a_tag_to_one_element_and_takes_it_from_another(syn: Place) -> None:

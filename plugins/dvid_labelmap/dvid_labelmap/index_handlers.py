@@ -182,6 +182,8 @@ async def get_index_version(view: View, label: Uint64) -> Reply:
     """The full UUID of the nearest version in which the index of a body was stored; 404 when there is none."""
     if await view.raw(BODY.key(check_body(label))) is None:
         return ABSENT
+    if not view.instance.versioned:
+        return Reply.text(view.instance.repo.dag.root.uuid)
     [origin] = await FirstParent(view).origins([label])
     return Reply.text(origin.uuid)
 

@@ -190,6 +190,22 @@ async def test_coarse_volumes_of_a_range_come_in_order(seg: Segmentation) -> Non
     assert outside == b"".join(n.to_bytes(8, "little") + bytes(4) for n in (1, 4))
 
 
+async def test_of_parents_that_disagree_the_first_one_tells_the_blocks(
+    server: RunningServer, seg: Segmentation
+) -> None:
+    await seg.put((0, 0, 0), np.full((16, 16, 16), 5, np.uint64))
+    await server.commit(seg.uuid)
+    sides = [seg.at(await server.newversion(seg.uuid)), seg.at(await server.branch(seg.uuid, "other"))]
+    for n, side in enumerate(sides):
+        await side.post_blocks((0, 0, 1 + n), np.full((16, 16, 16), 5, np.uint64))
+        await server.commit(side.uuid)
+    both = seg.at(await server.merge(*(side.uuid for side in sides)))
+    data = await server.get(f"{both.place}/sparsevols-coarse/1/9")
+    assert data == (5).to_bytes(8, "little") + np.array([1, 0, 0, 0, 2], "<i4").tobytes()
+    answer = await both.ask("GET", "sparsevol/5")
+    assert answer.status >= 400 and "conflict" in answer.text
+
+
 BAD = (
     "sparsevol/0", "sparsevol/x", "sparsevol/-1", "sparsevol/18446744073709551616", "sparsevol/%EF%BC%91",
     "sparsevol/1?scale=3", "sparsevol/1?scale=-1", "sparsevol/1?scale=256", "sparsevol/1?scale=1.0",

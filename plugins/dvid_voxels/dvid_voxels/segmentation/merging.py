@@ -74,6 +74,8 @@ class FirstParent:
         An index counts as a whole, so its segments are what they are there.
         """
         instance = self._instance
+        if not instance.versioned:
+            return [self.view] * len(labels)
         keys = [BODY.key(label) for label in labels]
         writers = self.view.writers(BODY.number)
         # The layout of data keys: prefix, tkey, the version counted down.

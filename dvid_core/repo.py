@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 STRIDE = 100
 FIRST_MUTATION_ID = 1_000_000_000
+
+
+SETTLING = 60.0
+"""Seconds for which a commit of a version waits for what instances still work into it."""
 
 
 class Repo:
@@ -161,23 +166,36 @@ class Repo:
 
         Waits for the edits under way, then for what listens to them; afterwards nothing in it changes.
         """
-        async with self.server.locks.hold(exclusive=(("version", node.version),)):
-            if node.locked:
-                raise NodeLocked(f"version {node.uuid} is committed already")
-            await self.server.bus.idle(version=node.version)
-            async with self.lock():
-                batch = Batch()
-                batch.delete(Meta.OPEN.key(u32(node.version)))
-                batch.expect(Meta.OPEN.key(u32(node.version)), OPEN_MARK)
-                self.stage_log(batch, node.version, lines)
-                changes = {"locked": True, "note": note or node.note}
-                try:
-                    await self._commit_node(batch, node, **changes)
-                except Conflict:
-                    raise NodeLocked(f"version {node.uuid} is committed already") from None
-            for instance in list(self.instances.values()):
-                if instance.opened:
-                    await instance.on_commit(View(instance, node, caller))
+        deadline = time.monotonic() + SETTLING
+        while True:
+            views = [View(i, node, caller) for i in list(self.instances.values()) if i.opened]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    for view in views:
+                        await view.instance.settle(view)
+            async with self.server.locks.hold(exclusive=(("version", node.version),)):
+                if node.locked:
+                    raise NodeLocked(f"version {node.uuid} is committed already")
+                await self.server.bus.idle(version=node.version)
+                if time.monotonic() < deadline and not all(v.instance.is_settled(v) for v in views):
+                    continue
+                await self._lock(node, note, lines, caller)
+                return
+
+    async def _lock(self, node: Node, note: str, lines: Sequence[str], caller: Caller) -> None:
+        async with self.lock():
+            batch = Batch()
+            batch.delete(Meta.OPEN.key(u32(node.version)))
+            batch.expect(Meta.OPEN.key(u32(node.version)), OPEN_MARK)
+            self.stage_log(batch, node.version, lines)
+            changes = {"locked": True, "note": note or node.note}
+            try:
+                await self._commit_node(batch, node, **changes)
+            except Conflict:
+                raise NodeLocked(f"version {node.uuid} is committed already") from None
+        for instance in list(self.instances.values()):
+            if instance.opened:
+                await instance.on_commit(View(instance, node, caller))
 
     @to_the_end
     async def new_version(self, parent: Node, note: str = "", uuid: str | None = None) -> Node:

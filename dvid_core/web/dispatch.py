@@ -157,6 +157,7 @@ class Dispatcher:
         if not route.fits(words):
             raise UnknownEndpoint(f"{word}: expected {route.pattern}")
         caller = caller_of(server, raw, query_string)
+        self._check_admin(route, raw, caller)
         if instance.versioned:
             if route.mutates and node.locked and not (caller.admin or server.fullwrite):
                 raise NodeLocked(f"version {node.uuid} is committed and cannot be changed; make a new version of it")
@@ -221,8 +222,7 @@ class Dispatcher:
         self, raw: web.BaseRequest, route: Route, words: list[str], query_string: str, caller: Caller,
         repo: Repo | None = None, node: Node | None = None, uuid: str = "",
     ) -> Reply:  # fmt: skip
-        if route.admin and not (caller.admin or is_local_admin(self.server, raw)):
-            raise AdminOnly(self._why_not_admin())
+        self._check_admin(route, raw, caller)
         request = Request(
             raw.method, words, query_string=query_string, headers=raw.headers, body=AiohttpBody(raw), caller=caller,
             uuid=uuid,
@@ -230,10 +230,14 @@ class Dispatcher:
         context: Context = {"server": self.server, "repo": repo, "node": node, "request": request}
         return await route.handler(**route.arguments(words, context))
 
-    def _why_not_admin(self) -> str:
+    def _check_admin(self, route: Route, raw: web.BaseRequest, caller: Caller) -> None:
+        if not route.admin or caller.admin or is_local_admin(self.server, raw):
+            return
         if self.server.admin_token:
-            return "this needs the admin's token: add the option admintoken=..."
-        return "this needs an admin token, and the server was started without one: set DVID_ADMIN_TOKEN and restart"
+            raise AdminOnly("this needs the admin's token: add the option admintoken=...")
+        raise AdminOnly(
+            "this needs an admin token, and the server was started without one: set DVID_ADMIN_TOKEN and restart"
+        )
 
     # -- what is not a route
 

@@ -17,8 +17,10 @@ T = TypeVar("T")
 
 async def finished(view: View, edit: Awaitable[Edited[Pyramid | None]]) -> int:
     """Await an edit, move its blocks to their places, compute the lower scales that it marked; its mutation id."""
-    done = await committed(view, edit)
-    await finish(view, done.mutation_id, done.result)
+    # From the commit on there is something left, so a version is not locked in between.
+    with instance_of(view).unfinished.at(view.version):
+        done = await committed(view, edit)
+        await finish(view, done.mutation_id, done.result)
     return done.mutation_id
 
 

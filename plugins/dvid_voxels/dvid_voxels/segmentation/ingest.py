@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -178,6 +179,11 @@ class Ingest:
 
     async def commit(self, ready: Ready) -> None:
         """Store blocks with all that belongs to them, and compute the lower scales if that is asked for."""
+        # From the commit on lower scales are left to do, so that the version is not locked in between.
+        with self.instance.unfinished.at(self.view.version) if self.options.downres else nullcontext():
+            await self._commit(ready)
+
+    async def _commit(self, ready: Ready) -> None:
         options, instance, view = self.options, self.instance, self.view
         version = view.version
         index = options.indexing and options.scale == 0 and not options.bare and instance.settings.IndexedLabels

@@ -182,6 +182,12 @@ class Segmentation(Instance):
 
     # -- voxels
 
+    def is_settled(self, view: View) -> bool:
+        return not self.unfinished.is_at(view.version)
+
+    async def settle(self, view: View) -> None:
+        await self.unfinished.none(lambda version: version == view.version)
+
     def volume(
         self, view: View, scale: int = 0, *, supervoxels: bool = False, mask: RoiMask | None = None
     ) -> LabelVolume:

@@ -27,6 +27,10 @@ class Unfinished:
                 self._changed.set()
                 self._changed = asyncio.Event()
 
+    def is_at(self, version: int) -> bool:
+        """Whether there is any at this version."""
+        return version in self._counts
+
     async def none(self, which: Callable[[int], bool]) -> None:
         """Return when there is none at the versions for which `which` is true."""
         while any(which(version) for version in self._counts):

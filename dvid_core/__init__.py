@@ -52,13 +52,11 @@ from .view import Disputed, View
 __version__ = "1.0.0"
 
 __all__ = [
-    "EMPTY", "I32", "JSON", "OCTETS", "TEXT", "U8", "U16", "U32", "U64", "ZYX",
-    "About", "BadRequest", "Batch", "Caller", "Compression", "ConfigError", "Conflict", "Disputed", "DvidError", "Edited", "Event", "Flag",
-    "Info", "Instance", "KeyClass", "LazyInt", "LazyNumber", "Limits", "LogRecord", "LogSink", "MergeConflict",
-    "Mutation", "NodeLocked", "NotFound", "Page", "Param", "Piece", "RangeNotSatisfiable", "Receipt", "Refused", "Reply",
+    "EMPTY", "I32", "JSON", "OCTETS", "TEXT", "U8", "U16", "U32", "U64", "ZYX", "About", "BadRequest", "Batch",
+    "Caller", "Compression", "ConfigError", "Conflict", "Disputed", "DvidError", "Edited", "Event", "Flag", "Info",
+    "Instance", "KeyClass", "LazyInt", "LazyNumber", "Limits", "LogRecord", "LogSink", "MergeConflict", "Mutation",
+    "NodeLocked", "NotFound", "Page", "Param", "Piece", "RangeNotSatisfiable", "Receipt", "Refused", "Reply",
     "Request", "Route", "Settings", "Source", "Staged", "Store", "StoreClosed", "StoreConfig", "StoreError",
-    "StoreInUse", "Switch", "Uint64", "Unavailable",
-    "UnknownInstance", "UnknownOutcome", "Value", "Vec3", "View", "Want",
-    "check_limits", "delete", "get", "head", "hookimpl", "parse_json", "post", "put",
-    "read_settings",
+    "StoreInUse", "Switch", "Uint64", "Unavailable", "UnknownInstance", "UnknownOutcome", "Value", "Vec3", "View",
+    "Want", "check_limits", "delete", "get", "head", "hookimpl", "parse_json", "post", "put", "read_settings",
 ]  # fmt: skip

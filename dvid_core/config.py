@@ -373,7 +373,10 @@ def _log_aliases(table: Any) -> set[str]:
 def _stores(
     table: Any, log_aliases: Collection[str], base: Path, warnings: list[str]
 ) -> tuple[dict[str, StoreSection], dict[str, StoreSection]]:
-    """Stores and log sinks by alias; a sink is a section that is used as one.  `durable` right under [store] holds for all stores that say nothing else."""
+    """Stores and log sinks by alias; a sink is a section that is used as one.
+
+    `durable` right under [store] holds for all stores that say nothing else.
+    """
     stores: dict[str, StoreSection] = {}
     logs: dict[str, StoreSection] = {}
     shared: dict[str, Any] = {}

@@ -116,12 +116,12 @@ class Instance:
     def apply(self, version: int, number: int, record: LogRecord) -> None:
         """Bring in-memory state up to date with a log record."""
 
-    def is_settled(self, view: View) -> bool:
+    def is_ready_to_lock(self, view: View) -> bool:
         """Whether nothing that was acknowledged or begun at the version of `view` is still being worked into it."""
         return True
 
-    async def settle(self, view: View) -> None:
-        """Return when `is_settled`: a version is locked only then, as far as that does not take minutes."""
+    async def before_commit(self, view: View) -> None:
+        """Return when `is_ready_to_lock`: a version is locked only then, as far as that does not take minutes."""
 
     async def on_commit(self, view: View) -> None:
         """The version of `view` was just locked."""

@@ -172,12 +172,12 @@ class Repo:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                     for view in views:
-                        await view.instance.settle(view)
+                        await view.instance.before_commit(view)
             async with self.server.locks.hold(exclusive=(("version", node.version),)):
                 if node.locked:
                     raise NodeLocked(f"version {node.uuid} is committed already")
                 await self.server.bus.idle(version=node.version)
-                if time.monotonic() < deadline and not all(v.instance.is_settled(v) for v in views):
+                if time.monotonic() < deadline and not all(v.instance.is_ready_to_lock(v) for v in views):
                     continue
                 await self._lock(node, note, lines, caller)
                 return

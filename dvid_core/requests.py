@@ -133,8 +133,8 @@ Piece = bytes | memoryview
 class Reply:
     """What is sent back: bytes, or a stream of them with its length when it is known.
 
-    A stream yields `bytes` or memory views of them; its first item is asked for before the head is sent, so an error raised until then
-    becomes a proper error reply; later ones cut the connection.
+    A stream yields `bytes` or memory views of them; its first item is asked for before the head is sent, so an error
+    raised until then becomes a proper error reply; later ones cut the connection.
     """
 
     __slots__ = ("body", "content_type", "headers", "length", "status", "stream")

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from dvid_keyvalue.messages import Keys, KeyValues
+from dvid_messages.keyvalues import Keys, KeyValues
 
 from dvid_core.testing.fixtures import RunningServer
 

@@ -43,11 +43,13 @@ async def test_they_are_complete_in_a_version_that_is_locked_meanwhile(
     gate = Gate(monkeypatch)
     writing = asyncio.create_task(seg.post_blocks((0, 0, 0), voxels, "?downres=true"))
     await gate.reached.wait()
-    await seg.api.commit(seg.uuid)
-    child = seg.at(await seg.api.newversion(seg.uuid))
+    committing = asyncio.create_task(seg.api.commit(seg.uuid))
+    assert not (await asyncio.wait([committing], timeout=0.2))[0]
     gate.opened.set()
-    await writing
+    await committing
     await check(seg, voxels)
+    await writing
+    child = seg.at(await seg.api.newversion(seg.uuid))
     await check(child, voxels)
 
 

@@ -182,10 +182,10 @@ class Segmentation(Instance):
 
     # -- voxels
 
-    def is_settled(self, view: View) -> bool:
+    def is_ready_to_lock(self, view: View) -> bool:
         return not self.unfinished.is_at(view.version)
 
-    async def settle(self, view: View) -> None:
+    async def before_commit(self, view: View) -> None:
         await self.unfinished.none(lambda version: version == view.version)
 
     def volume(

@@ -93,20 +93,24 @@ class RocksStore(Store):
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         self._check_open()
+        if self._hot.has_none_of(keys):
+            return await self._find(keys)
         found = list(map(self._hot.get, keys))
         absent = [i for i, value in enumerate(found) if value is None]
         if absent:
-            wanted = keys if len(absent) == len(keys) else [keys[i] for i in absent]
-            for i, value in zip(absent, await self._read(wanted)):
+            for i, value in zip(absent, await self._find([keys[i] for i in absent])):
                 found[i] = value
         return found
 
-    async def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    async def _find(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of keys that are not among the hot ones."""
-        if 1 < len(keys) <= INLINE_KEYS:
+        if len(keys) <= INLINE_KEYS:
             answers = [self._files.get_warm(key) for key in keys]
             if all(known for known, _ in answers):
                 return [value for _, value in answers]
+        return await self._read(keys)
+
+    async def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         with self._hot.reading() as read:
             values = await self._in_thread(self._files.get_many, keys)
         self._hot.keep(keys, values, read)

@@ -86,7 +86,7 @@ class RocksFiles:
         db.close()
         # What is worth keeping of them is kept whole by `RocksStore`; here it would push out the small ones.
         options = ReadOptions()
-        options.fill_cache(False)
+        options.fill_cache(False)  # type: ignore[call-arg]  # its stub lacks the argument
         self._large.set_read_options(options)
         # Else the end of any scan (its snapshot) has RocksDB rewrite whole tables that were only just written, to make
         # their sequence numbers 0: half of what a bulk ingest wrote.
@@ -121,8 +121,8 @@ class RocksFiles:
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`; releases the GIL while it reads."""
         try:
-            if len(keys) < GUESS or not _is_elsewhere(self._small.get(keys[0])):
-                return self._get_each(list(keys))
+            if len(keys) < GUESS or not _is_elsewhere(self._raws(keys[:1])[0]):
+                return self._get_each(keys)
             # Keys that are asked for together are mostly of one kind: where one value is large, the others are, and a
             # value in "large" is always the valid one.
             out: list[bytes | None] = self._large.get(list(keys))  # type: ignore[assignment]  # a list gives a list
@@ -134,8 +134,13 @@ class RocksFiles:
         except Exception as error:
             raise StoreError(f"reading {len(keys)} keys failed: {error}") from error
 
-    def _get_each(self, keys: list[bytes]) -> list[bytes | None]:
-        raws: list[bytes | None] = self._small.get(keys)  # type: ignore[assignment]
+    def _raws(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        # A list of keys is asked for without the GIL.
+        raws: list[bytes | None] = self._small.get(list(keys))  # type: ignore[assignment]
+        return raws
+
+    def _get_each(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        raws = self._raws(keys)
         out = [_plain(raw) for raw in raws]
         at = [i for i, raw in enumerate(raws) if _is_elsewhere(raw)]
         if at:

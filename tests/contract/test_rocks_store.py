@@ -121,7 +121,7 @@ async def test_a_read_never_gives_a_large_value_older_than_the_last_write(store:
     async def write(mine: list[bytes]) -> None:
         nonlocal done
         for n in range(1, 80):
-            change = batch(dict.fromkeys(mine[n % 3::3], b"%08d" % n * LARGE))
+            change = batch(dict.fromkeys(mine[n % 3 :: 3], b"%08d" % n * LARGE))
             if n % 7 == 0:
                 change.delete_range(mine[0], mine[0] + b"\0")
                 change.put(mine[0], b"%08d" % n * LARGE)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import msgspec
 
-from dvid_core import EMPTY, About, BadRequest, Flag, Piece, Reply, Request, Switch, Vec3, View
+from dvid_core import EMPTY, About, BadRequest, Flag, Reply, Request, Switch, Vec3, View
 from dvid_voxels.codecs import Tag
-from dvid_voxels.frames import frame_stream
+from dvid_voxels.frames import frame_reply, row_stream
 from dvid_voxels.geometry import Triple
 from dvid_voxels.grids import GridVolume
 from dvid_voxels.ingest import Ingest
 from dvid_voxels.paths import box_of, check_aligned, check_bytes, parse_blocks
-from dvid_voxels.throttle import throttled_stream
+from dvid_voxels.throttle import throttled, throttled_stream
 from dvid_voxels.volume import Volume
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ async def get_blocks(view: View, block: Vec3, span: int) -> Reply:
     """
     volume = instance_of(view).volume(view)
     first = _row(volume, block, span)
-    return Reply(stream=volume.row_stream(first, span), length=span * volume.codec.nbytes)
+    return Reply(stream=row_stream(volume, first, span), length=span * volume.codec.nbytes)
 
 
 async def post_blocks(view: View, request: Request, block: Vec3, span: int, query: BlocksQuery) -> Reply:
@@ -103,9 +102,12 @@ async def get_subvolblocks(view: View, size: Vec3, offset: Vec3, query: StreamQu
     volume = instance_of(view).volume(view)
     box = box_of(size, offset)
     check_aligned(box, volume.block)
-    form = _payload(volume, query.compression)
-    stream = frame_stream(volume, volume.stored(box.blocks(volume.block)), form)
-    return Reply(stream=throttled_stream(view, query.throttle, stream))
+    uncompressed = _is_uncompressed(volume, query.compression)
+    with throttled(view, query.throttle):
+        reply = await frame_reply(volume, box.blocks(volume.block), uncompressed)
+    if reply.stream is not None:
+        reply.stream = throttled_stream(view, query.throttle, reply.stream)
+    return reply
 
 
 async def get_specificblocks(view: View, query: SpecificQuery) -> Reply:
@@ -115,19 +117,17 @@ async def get_specificblocks(view: View, query: SpecificQuery) -> Reply:
     """
     volume = instance_of(view).volume(view)
     names = parse_blocks(query.blocks)
-    form = _payload(volume, query.compression)
+    uncompressed = _is_uncompressed(volume, query.compression)
     if query.prefetch or not names:
         return Reply()
-    return Reply(stream=frame_stream(volume, volume.named(names), form))
+    return await frame_reply(volume, names, uncompressed)
 
 
-def _payload(volume: Volume, compression: str) -> Callable[[Piece], bytes]:
-    """What makes the payload of a frame of a stored block."""
-    if compression == "uncompressed":
-        return volume.codec.voxels
+def _is_uncompressed(volume: Volume, compression: str) -> bool:
+    """Whether blocks are sent as voxels, not as they are stored."""
     if compression == "jpeg" and volume.codec.tag is not Tag.JPEG and not isinstance(volume, GridVolume):
         raise BadRequest("compression: the blocks of this instance are not stored as JPEG")
-    return volume.codec.stored_form
+    return compression == "uncompressed"
 
 
 async def get_rawkey(view: View, query: KeyQuery) -> Reply:

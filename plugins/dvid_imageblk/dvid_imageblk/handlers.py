@@ -23,7 +23,6 @@ from dvid_core import (
     get,
     parse_json,
     post,
-    put,
 )  # fmt: skip
 from dvid_voxels.extents import ExtentsBody, axes, pack_box
 from dvid_voxels.images import parse_format
@@ -35,6 +34,7 @@ from dvid_voxels.settings import extents_box
 from dvid_voxels.throttle import throttled, throttled_stream
 from dvid_voxels.volume import Volume
 
+from . import load_handlers
 from .arb import Tilted, arb_reply
 from .block_handlers import (
     BlocksQuery,
@@ -49,7 +49,6 @@ from .block_handlers import (
     post_blocks,
 )  # fmt: skip
 from .keys import EXTENTS
-from .load_handlers import get_load, post_load, put_load
 from .slices import resampled_reply, slice_reply, tall_reply
 
 SMALL = 256 << 10
@@ -241,7 +240,5 @@ ROUTES = (
     post("extents", post_extents),
     post("resolution", post_resolution),
     get("rawkey", get_rawkey, query=KeyQuery),
-    post("load/{offset}", post_load),
-    get("load/{id}", get_load),
-    put("load/{id}", put_load),
+    *load_handlers.ROUTES,
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from dvid_core import EMPTY, BadRequest, Reply, Request, Vec3, View, parse_json
+from dvid_core import Reply, Request, Vec3, View, post
 from dvid_voxels.ingest import Ingest
 from dvid_voxels.load.body import FileBody
-from dvid_voxels.load.progress import BODY, Progress, all_progress, put_progress, read_progress
+from dvid_voxels.load.note_handlers import note_routes
 
 from .keys import EXTENTS, LOAD
 
@@ -43,25 +43,7 @@ async def post_load(view: View, request: Request, offset: Vec3 = (0, 0, 0)) -> R
     return Reply.json({"MinPoint": box.low[::-1], "MaxPoint": [n - 1 for n in box.high[::-1]]})
 
 
-async def get_load(view: View, id: str = "") -> Reply:
-    """How far loads by the command `dvid load` are, by their ids; or that of one <id>.
-
-    Seen are those into this version and its ancestors.
-
-        GET /api/node/3f8c/grayscale/load
-        {"1d0a...": {"source": "00.tif to 19.tif", "offset": [0, 0, 0], "size": [1024, 1024, 20], "done": 1, "of": 1,
-                     "user": "me"}}
-    """
-    if id:
-        return Reply.json(await read_progress(view, LOAD, id))
-    return Reply.json(await all_progress(view, LOAD))
-
-
-async def put_load(view: View, request: Request, id: str) -> Reply:
-    """Note how far a load is: JSON as GET load/<id> sends it.  For the command `dvid load`."""
-    instance_of(view).check_own()
-    progress: Progress = parse_json(await request.read(BODY), Progress)
-    if progress.done > progress.of:
-        raise BadRequest(f"done: {progress.done} parts are more than all {progress.of}")
-    await put_progress(view, LOAD, id, progress)
-    return EMPTY
+ROUTES = (
+    post("load/{offset}", post_load),
+    *note_routes(LOAD, lambda view: instance_of(view).check_own()),
+)

@@ -98,6 +98,28 @@ async def test_a_large_stream_has_every_block_once(server: RunningServer) -> Non
         assert data == voxels[z * 8 : z * 8 + 8, y * 8 : y * 8 + 8, x * 8 : x * 8 + 8].tobytes()
 
 
+async def test_the_length_of_a_short_stream_of_voxels_is_told(server: RunningServer) -> None:
+    images = await new_images(server, block="8,8,8")
+    await images.put((0, 0, 0), noise((16, 16, 16)))
+    few = await server.ask("GET", f"{images.place}/subvolblocks/64_64_64/0_0_0?compression=uncompressed")
+    assert len(frames(few.body)) == 8
+    assert few.headers["Content-Length"] == str(8 * (16 + 512))
+    some = await server.ask("GET", f"{images.place}/specificblocks?blocks=0,0,0,9,9,9&compression=uncompressed")
+    assert some.headers["Content-Length"] == str(16 + 512)
+    none = await server.ask("GET", f"{images.place}/subvolblocks/8_8_8/64_64_64?compression=uncompressed")
+    assert (none.status, none.body) == (200, b"")
+
+
+async def test_a_stream_of_packed_and_raw_blocks(server: RunningServer) -> None:
+    images = await new_images(server, block="32,32,32")
+    voxels = np.zeros((32, 32, 64), np.uint8)
+    voxels[:, :, 32:] = noise((32, 32, 32))
+    await images.put((0, 0, 0), voxels)
+    for path in ("subvolblocks/64_32_32/0_0_0?", "specificblocks?blocks=1,0,0,0,0,0&"):
+        found = frames(await server.get(f"{images.place}/{path}compression=uncompressed"))
+        assert found == {(0, 0, x): voxels[:, :, 32 * x : 32 * x + 32].tobytes() for x in (0, 1)}
+
+
 async def test_jpeg_blocks_are_sent_as_they_are_stored(server: RunningServer) -> None:
     images = await new_images(server, Compression="jpeg")
     z, y, x = np.indices(BLOCK)

@@ -22,7 +22,10 @@ from .pyramid import Pyramid, Step, steps_of
 log = logging.getLogger(__name__)
 
 WIDTH = 2
-"""Slices that are made at a time."""
+"""Stacks of slices that are made at a time."""
+
+STACK = 4 << 20
+"""Bytes of the tiles of level 0 at one place of a stack; each level holds as many of them."""
 
 BATCH = 32
 """Tiles of one commit."""
@@ -38,12 +41,25 @@ class Part:
     def __init__(self, plane: Plane, levels: Levels, extents: Box, limits: tuple[int, int] | None) -> None:
         self.plane = plane
         self.steps: list[Step] = steps_of(levels, plane)
-        axis = 2 - (3 - sum(plane.axes))
+        axis = 2 - plane.normal
         low, high = extents.low[axis], extents.high[axis] - 1
         if limits is not None:
             low, high = max(low, limits[0]), min(high, limits[1])
         self.normals = range(low, high + 1)
         """The slices along the normal."""
+
+    def stacks(self, source: Voxels) -> Iterator[range]:
+        """The slices, those together that lie in the same blocks, as far as memory allows."""
+        wide, high = self.steps[0].tile
+        block = source.block[2 - self.plane.normal]
+        step = max(1, min(block, STACK // (wide * high * source.itemsize)))
+        while block % step:
+            step -= 1
+        at = self.normals.start
+        while at < self.normals.stop:
+            stop = min(self.normals.stop, (at // step + 1) * step)
+            yield range(at, stop)
+            at = stop
 
     def count(self, extents: Box) -> int:
         """Tiles of level 0."""
@@ -100,7 +116,7 @@ class Generation:
         name = self.view.instance.name
         log.info("imagetile %s: generating tiles of %d slices at version %s", name, self.total, self.view.uuid)
         try:
-            await spread(self._slices(), WIDTH)
+            await spread(self._stacks(), WIDTH)
             self.state = "done"
         except asyncio.CancelledError:
             self.state = "stopped"
@@ -114,21 +130,21 @@ class Generation:
             self._seconds = time.monotonic() - self._begun
             self._report(f"{self.state} {self.error}".strip())
 
-    def _slices(self) -> Iterator[Any]:
-        return (self._slice(part, normal) for part in self.parts for normal in part.normals)
+    def _stacks(self) -> Iterator[Any]:
+        return (self._stack(part, normals) for part in self.parts for normals in part.stacks(self.source))
 
-    async def _slice(self, part: Part, normal: int) -> None:
+    async def _stack(self, part: Part, normals: range) -> None:
         batch = Batch(self)
 
         async def keep(level: int, at: Three, picture: Picture) -> None:
             await batch.add(tile_key(part.plane, level, at), picture)
 
         try:
-            await Pyramid(self.view, self.source, part.plane, part.steps, self.extents, normal, keep).build()
+            await Pyramid(self.view, self.source, part.plane, part.steps, self.extents, normals, keep).build()
             await batch.commit()
         finally:
             await batch.drop()
-        self.done += 1
+        self.done += len(normals)
         if time.monotonic() - self._reported >= REPORT_SECONDS:
             self._report("under way")
 

@@ -68,15 +68,20 @@ def placeholder(sample: Picture, width: int, height: int, text: str) -> Picture:
     return gray if sample.ndim == 2 else np.repeat(gray[:, :, None], 4, axis=2)
 
 
-def merged(picture: Picture, wide: int, high: int) -> Picture:
-    """A smaller picture, each pixel the mean of wide x high ones, rounded down; both divide its size."""
-    kind = np.uint32 if picture.dtype.itemsize == 1 else np.uint64
+def merged(stack: Picture, wide: int, high: int) -> Picture:
+    """Smaller pictures (slices, h, w, ...), each pixel the mean of wide x high ones, rounded down.
+
+    Slices are not mixed; `wide` and `high` divide their size.
+    """
+    if wide == high == 1:
+        return stack
+    kind = np.uint32 if stack.dtype.itemsize == 1 else np.uint64
     total: Any = None
     for y in range(high):
         for x in range(wide):
-            part = picture[y::high, x::wide]
+            part = stack[:, y::high, x::wide]
             total = part.astype(kind) if total is None else np.add(total, part, out=total)
-    means: Picture = (total // kind(wide * high)).astype(picture.dtype)
+    means: Picture = (total // kind(wide * high)).astype(stack.dtype)
     return means
 
 

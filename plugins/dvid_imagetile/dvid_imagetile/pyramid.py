@@ -1,7 +1,8 @@
-"""`Pyramid`: the tiles of all levels of one slice, made from the voxels of the source.
+"""`Pyramid`: the tiles of all levels of some neighbouring slices, made from the voxels of the source.
 
 A tile of level n is the mean of tiles of level n - 1, so each is made when it is needed and kept no longer: however
-large a slice is, only a few tiles of each level are in memory.
+large a slice is, only a few tiles of each level are in memory.  Slices that lie in the same blocks are made together,
+so that a block is not decoded once for each of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
+import numpy as np
 
 from dvid_core import BadRequest, View
 from dvid_voxels.geometry import Box
@@ -18,7 +20,7 @@ from dvid_voxels.paths import Plane
 from dvid_voxels.peers import Voxels
 
 from .levels import Levels, Three, magnification
-from .pictures import empty_like, merged, paste
+from .pictures import merged
 
 Keep: TypeAlias = Callable[[int, Three, Picture], Awaitable[None]]
 """Takes a finished tile: its level, its coordinates x, y, z as in its key, and the picture."""
@@ -63,14 +65,14 @@ def steps_of(levels: Levels, plane: Plane) -> list[Step]:
 
 
 class Pyramid(msgspec.Struct, frozen=True):
-    """The tiles of the slice at `normal`, as far as `extents` (a box of voxels of the source) reaches."""
+    """The tiles of the slices `normals`, as far as `extents` (a box of voxels of the source) reaches."""
 
     view: View
     source: Voxels
     plane: Plane
     steps: list[Step]
     extents: Box
-    normal: int
+    normals: range
     keep: Keep
 
     async def build(self) -> None:
@@ -91,32 +93,42 @@ class Pyramid(msgspec.Struct, frozen=True):
         return x not in self._range(across, wide) or y not in self._range(down, high)
 
     async def _tile(self, level: int, x: int, y: int) -> Picture | None:
-        """The picture of one tile, kept and with all below it; None outside of the extents."""
+        """The stack of the tiles at one place, kept and with all below it; None outside of the extents."""
         if self._is_outside(level, x, y):
             return None
-        picture = await (self._merged(level, x, y) if level else self._read(x, y))
-        if picture is not None:
-            await self.keep(level, self._at(x, y), picture)
-        return picture
+        stack = await (self._merged(level, x, y) if level else self._read(x, y))
+        if stack is not None:
+            for normal, picture in zip(self.normals, stack):
+                await self.keep(level, self._at(x, y, normal), picture)
+        return stack
 
-    def _at(self, x: int, y: int) -> Three:
-        at = [self.normal] * 3
+    def _at(self, x: int, y: int, normal: int) -> Three:
+        at = [normal] * 3
         at[self.plane.axes[0]], at[self.plane.axes[1]] = x, y
         return at[0], at[1], at[2]
 
     async def _read(self, x: int, y: int) -> Picture:
         wide, high = self.steps[0].tile
-        return await self.source.picture(self.plane, self.plane.box((wide, high), self._at(x * wide, y * high)))
+        first = self.plane.box((wide, high), self._at(x * wide, y * high, self.normals.start))
+        size = list(first.size)
+        size[2 - self.plane.normal] = len(self.normals)
+        return await self.source.pictures(self.plane, Box(first.low, (size[0], size[1], size[2])))
 
     async def _merged(self, level: int, x: int, y: int) -> Picture | None:
         step, below = self.steps[level], self.steps[level - 1]
+        # Each tile is made smaller by itself if its sides allow it, so that the large picture need not be put together.
+        wide, high = step.merges if all(t % m == 0 for t, m in zip(below.tile, step.merges)) else (1, 1)
+        width, height = below.tile[0] // wide, below.tile[1] // high
         out: Picture | None = None
         for row in range(step.children[1]):
             for column in range(step.children[0]):
                 part = await self._tile(level - 1, x * step.children[0] + column, y * step.children[1] + row)
                 if part is None:
                     continue
+                small = await self.view.run(merged, part, wide, high)
                 if out is None:
-                    out = empty_like(part, below.tile[0] * step.children[0], below.tile[1] * step.children[1])
-                paste(out, part, column * below.tile[0], row * below.tile[1])
-        return None if out is None else await self.view.run(merged, out, *step.merges)
+                    area = len(small), height * step.children[1], width * step.children[0]
+                    out = np.zeros((*area, *small.shape[3:]), small.dtype)
+                top, left = row * height, column * width
+                out[:, top : top + height, left : left + width] = small
+        return out if out is None or (wide, high) == step.merges else await self.view.run(merged, out, *step.merges)

@@ -12,6 +12,7 @@ from dvid_imagetile import generation
 from numpy.typing import NDArray
 
 from dvid_core.testing.fixtures import RunningServer
+from dvid_voxels.codecs import Codec
 
 from .tiles import new_tiles, noise, spec, with_source
 
@@ -74,6 +75,30 @@ async def test_all_tiles_are_those_of_the_model(server: RunningServer, offset: t
         count += 1
         assert np.array_equal(await tiles.image(f"tile/{place}?noblanks=true"), pixels), place
     assert ended["Tiles"] == count
+
+
+async def test_a_block_is_decoded_once_for_each_tile_and_plane(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = np.add.outer(np.arange(64), np.add.outer(np.arange(64), np.arange(64)) // 16).astype(np.uint8)
+    tiles = await with_source(server, plain)
+    decoded = 0
+    unpack = Codec.unpack
+
+    def counted(codec: Codec, stored: Any) -> Any:
+        nonlocal decoded
+        decoded += 1
+        return unpack(codec, stored)
+
+    monkeypatch.setattr(Codec, "unpack", counted)
+    ended = await tiles.generate(levels=spec(((8, 8, 8), (64, 64, 64)), ((16, 16, 16), (64, 64, 64))))
+    assert (ended["State"], ended["Tiles"]) == ("done", 2 * 3 * 64)
+    assert decoded == 3 * 64
+    monkeypatch.undo()
+    for n in (0, 31, 32, 63):
+        assert np.array_equal(await tiles.image(f"tile/xy/0/0_0_{n}?noblanks=true"), plain[n])
+        assert np.array_equal(await tiles.image(f"tile/xz/0/0_{n}_0?noblanks=true"), plain[:, n])
+        assert np.array_equal(await tiles.image(f"tile/yz/0/{n}_0_0?noblanks=true"), plain[:, :, n])
 
 
 async def test_raw_of_generated_tiles_is_the_slice(server: RunningServer) -> None:

@@ -9,7 +9,20 @@ import lz4.block  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from .segmentation import SIDE, Segmentation, cells, decode, encode, frame, frames, halved, mapping_ops, stream, xyz
+from .segmentation import (
+    SIDE,
+    Array,
+    Segmentation,
+    cells,
+    decode,
+    encode,
+    frame,
+    frames,
+    halved,
+    mapping_ops,
+    stream,
+    xyz,
+)
 
 BOX = (64, 64, 64)
 
@@ -156,3 +169,19 @@ async def test_blocks_that_an_index_cannot_name_are_refused(seg: Segmentation) -
     text = await seg.refused("POST", "blocks", frame((0, 0, 1 << 20), cells((16, 16, 16))))
     assert "1048576" in text
     assert await seg.labels() == []
+
+
+async def test_a_whole_block_that_was_read_before_shows_what_was_written_and_merged_since(seg: Segmentation) -> None:
+    async def read() -> Array:
+        data = await seg.api.get(f"{seg.place}/raw/0_1_2/16_16_16/0_0_0?compression=lz4")
+        return np.frombuffer(lz4.block.decompress(data, uncompressed_size=8 * 16**3), "<u8").reshape(16, 16, 16)
+
+    voxels = cells((16, 16, 16))
+    await seg.post_blocks((0, 0, 0), voxels)
+    for _ in range(2):
+        assert (await read() == voxels).all()
+    one, two = (int(n) for n in np.unique(voxels[voxels > 0])[:2])
+    await seg.ask("POST", "merge", f"[{one},{two}]".encode())
+    assert (await read() == np.where(voxels == two, one, voxels)).all()
+    await seg.post_blocks((0, 0, 0), voxels[::-1].copy(), "?mutate=true")
+    assert (await read() == np.where(voxels == two, one, voxels)[::-1]).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -77,18 +78,50 @@ def is_gzip(stored: bytes | memoryview) -> bool:
     return stored[:2] == GZIP
 
 
+class Recent:
+    """Bytes that were made of others, those that were made last.  Found by what they were made of, so they are never
+    out of date.  Called in any thread."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._kept: OrderedDict[tuple[bytes, ...], bytes] = OrderedDict()
+        self._nbytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, *of: bytes) -> bytes | None:
+        """What was made of these."""
+        return self._kept.get(of)
+
+    def keep(self, made: bytes, *of: bytes) -> None:
+        """Keep what was made of these, unless it takes much of the room."""
+        size = _size_of(of, made)
+        if size > self._room // 64:
+            return
+        with self._lock:
+            if of in self._kept:
+                return
+            self._kept[of] = made
+            self._nbytes += size
+            while self._nbytes > self._room:
+                self._nbytes -= _size_of(*self._kept.popitem(last=False))
+
+
+def _size_of(of: tuple[bytes, ...], made: bytes) -> int:
+    return len(made) + sum(map(len, of))
+
+
 class Unpacker:
     """Makes label blocks of `size` (z, y, x) voxels of their stored forms, and keeps some that were met last.
 
-    They are found by their content, so what is kept is never out of date.  Called in any thread.
+    Called in any thread.
     """
 
     def __init__(self, size: Triple) -> None:
         self.size = size
         self._limit = labels.limit(size)
-        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
-        self._nbytes = 0
-        self._lock = threading.Lock()
+        self._kept = Recent(KEPT)
+        self.replies = Recent(KEPT)
+        """LZ4 blocks of the voxels of whole blocks, of their stored forms and the labels that are shown."""
 
     def __call__(self, stored: bytes | memoryview) -> bytes:
         """The label block of a stored form.  Raises `ValueError`."""
@@ -98,21 +131,8 @@ class Unpacker:
         block = self._kept.get(name)
         if block is None:
             block = labels.gunzip(name, self._limit)
-            self._keep(name, block)
+            self._kept.keep(block, name)
         return block
-
-    def _keep(self, stored: bytes, block: bytes) -> None:
-        size = len(stored) + len(block)
-        if size > KEPT // 64:
-            return
-        with self._lock:
-            if stored in self._kept:
-                return
-            self._kept[stored] = block
-            self._nbytes += size
-            while self._nbytes > KEPT:
-                old, gone = self._kept.popitem(last=False)
-                self._nbytes -= len(old) + len(gone)
 
 
 def packed(block: bytes) -> bytes:
@@ -214,6 +234,22 @@ class LabelVolume(msgspec.Struct, frozen=True):
             found += batch
         return await self.run(box.count, _made, kernel, found, self.unpack, self.seen, box, args)
 
+    async def lz4(self, box: Box) -> bytes:
+        """The voxels of `box` as one LZ4 block; the caller bounds it."""
+        if box != box.blocks(self.size).voxels(self.size) or box.count != math.prod(self.size):
+            return cast("bytes", await self.made(labels.lz4_of, box))
+        # Viewers ask for whole blocks, several people for the same ones.
+        found = [one async for batch in self.stored(box.blocks(self.size)) for one in batch]
+        args = (labels.lz4_of, found, self.unpack, self.seen, box, ())
+        if not found:
+            return cast("bytes", await self.run(box.count, _made, *args))
+        of = bytes(found[0][1]), _names(found[0][1], self.unpack, self.seen)
+        made = self.unpack.replies.get(*of)
+        if made is None:
+            made = cast("bytes", await self.run(box.count, _made, *args))
+            self.unpack.replies.keep(made, *of)
+        return made
+
     async def read(self, box: Box) -> Array:
         """The voxels of `box`, an array (z, y, x); the caller bounds it."""
         found: list[Stored] = []
@@ -284,6 +320,16 @@ def _made(
     kernel: Any, found: Sequence[Stored], unpack: Unpacker, seen: Bodies | None, box: Box, args: tuple[Any, ...]
 ) -> Any:
     return kernel(together(found, unpack, seen), box, *args)
+
+
+def _names(stored: bytes | memoryview, unpack: Unpacker, seen: Bodies | None) -> bytes:
+    """The labels that a block shows, in the order of its table; nothing when they are its own."""
+    if seen is None or seen.empty:
+        return b""
+    try:
+        return seen.bodies(labels.table(unpack(stored))).tobytes()
+    except ValueError as err:
+        raise DamagedBlock(f"a stored label block cannot be read: {err}") from err
 
 
 def _lz4_piece(blocks: labels.Blocks, box: Box, last: bool) -> Any:

@@ -96,7 +96,7 @@ async def _box_reply(volume: LabelVolume, box: Box, query: RawQuery) -> Reply:
     if query.compression == "lz4":
         if small:
             with throttled(view, query.throttle):
-                return whole(await volume.made(labels.lz4_of, box))
+                return whole(await volume.lz4(box))
         return Reply(stream=throttled_stream(view, query.throttle, volume.lz4_stream(box)))
     if query.compression == "gzip":
         return Reply(stream=throttled_stream(view, query.throttle, _gzipped(view, volume.stream(box))))

@@ -38,7 +38,7 @@ def look_up(wanted, names, bodies, writers, ranks, far, found, best):
             high += step
             step *= 2
         if high > size:
-            high = size
+            high = size  # type: ignore[assignment]
         while low < high:
             middle = (low + high) >> 1
             if names[middle] < name:
